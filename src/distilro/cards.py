@@ -1,0 +1,37 @@
+"""What a run leaves beside its results: cards that are hashed, and records that are not.
+
+A card says what a model is and depends on nothing that differs between two equal runs. A record
+says how it went that time (seconds, hardware, threads) and lies outside the folders that later
+stages or DVC compare.
+"""
+
+import importlib.metadata
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distilro.artifacts import write_json
+from distilro.devices import describe_hardware
+
+_LIBRARIES = ("numpy", "pyarrow", "safetensors", "scikit-learn", "tokenizers", "torch", "transformers")
+
+
+def list_versions() -> dict[str, str]:
+    """Return the versions of this package and of the libraries that results depend on."""
+    return {name: importlib.metadata.version(name) for name in ("distilro", *_LIBRARIES)}
+
+
+@contextmanager
+def record_run(folder: str | Path, stage: str, name: str, threads: int) -> Iterator[dict]:
+    """Time the block and write `folder`/`stage`-`name`.json when it succeeds.
+
+    The block may add entries to the mapping that is yielded.
+    """
+    record: dict = {"stage": stage, "name": name, "threads": threads}
+    began = time.perf_counter()
+    yield record
+    record["seconds"] = round(time.perf_counter() - began, 3)
+    record["hardware"] = describe_hardware()
+    record["versions"] = list_versions()
+    write_json(Path(folder) / f"{stage}-{name}.json", record)

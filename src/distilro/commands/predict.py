@@ -1,0 +1,96 @@
+"""Predict the test sets of one cell's tasks, for every seed."""
+
+import argparse
+from pathlib import Path
+
+from distilro.artifacts import read_json
+from distilro.cards import record_run
+from distilro.corpora.examples import Examples, read_examples
+from distilro.devices import claim_device
+from distilro.errors import SettingsError
+from distilro.evaluation.predictions import Predictions, write_predictions
+from distilro.modeling.probabilities import compute_probabilities
+from distilro.modeling.scorers import Scorer, load_scorer
+from distilro.settings import Section, TaskDatasets, check_section
+from distilro.text import strip_diacritics
+
+
+class PredictSettings(Section):
+    """What predicting depends on: the datasets of each of the cell's tasks."""
+
+    tasks: dict[str, TaskDatasets]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--cell", required=True, help="RECIPE/SCOPE")
+    parser.add_argument("--seeds", required=True, type=int, nargs="+", help="the cell's seeds")
+    parser.add_argument("--settings", required=True, help="JSON of PredictSettings")
+    parser.add_argument("--prepared", required=True, type=Path, help="data/prepared")
+    parser.add_argument("--results", required=True, type=Path, help="results/<scenario>")
+    parser.add_argument("--gpus", type=int, default=0, help="0: stay on the CPU")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write one file per seed, task and test set."""
+    settings = check_section(PredictSettings, arguments.settings)
+    name = arguments.cell.replace("/", "-")
+    records = arguments.results / "records"
+    with (
+        claim_device(arguments.gpus) as device,
+        record_run(records, "predict", name, arguments.threads),
+    ):
+        for seed in arguments.seeds:
+            folder = Path(arguments.cell, f"seed{seed}")
+            model = arguments.results / "models" / folder
+            scorer = load_scorer(model, device=device, threads=arguments.threads)
+            card = read_json(model / "card.json")
+            for task, datasets in settings.tasks.items():
+                out = arguments.results / "predictions" / folder / task
+                for test_set, variant, examples in _read_test_sets(arguments.prepared, datasets):
+                    _check_labels(examples, scorer, model)
+                    predictions = _predict(scorer, card, examples, variant)
+                    write_predictions(out / f"{test_set}.parquet", predictions)
+
+
+def _read_test_sets(prepared: Path, datasets: TaskDatasets) -> list[tuple[str, str, Examples]]:
+    """Return (role, variant, examples) of every test set of a task."""
+    romanian = read_examples(prepared / datasets.ro / "test.parquet")
+    return [
+        ("ro", "official", romanian),
+        ("ro-stripped", "stripped", romanian),
+        ("ro-valid", "official", read_examples(prepared / datasets.ro / "valid.parquet")),
+        ("en", "official", read_examples(prepared / datasets.en / "test.parquet")),
+    ]
+
+
+def _check_labels(examples: Examples, scorer: Scorer, model: Path) -> None:
+    if examples.task not in scorer.tasks:
+        raise SettingsError(
+            f"{model}: expected a model of {examples.task}, got one of {scorer.tasks}. "
+            "Train it again on the present label space."
+        )
+
+
+def _predict(scorer: Scorer, card: dict, examples: Examples, variant: str) -> Predictions:
+    texts = examples.text
+    if variant == "stripped":
+        texts = [strip_diacritics(text) for text in texts]
+    logits = scorer.score(examples.task.name, texts)  # [N, L]
+    split = examples.split[0]
+    suffix = "" if split == "test" else f"-{split}"
+    return Predictions(
+        task=examples.task,
+        recipe=card["recipe"],
+        scope=card["scope"],
+        seed=card["seed"],
+        test_set=examples.dataset[0] + suffix,
+        language=examples.lang[0],
+        variant=variant,
+        model_hash=card["weights"],
+        id=examples.id,
+        probabilities=compute_probabilities(examples.task.kind, logits),
+        gold=examples.target,
+        observed=examples.observed,
+    )

@@ -1,0 +1,1 @@
+"""Corpora: fetching, reading, labelling, auditing and mixing examples."""

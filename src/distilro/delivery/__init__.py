@@ -1,0 +1,1 @@
+"""Delivery: plots and the report page."""

@@ -1,0 +1,112 @@
+"""The results part of the page: the matrix as tables and as panels of a dot plot."""
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import groupby
+
+from distilro.delivery.answer import format_interval, format_metric
+from distilro.delivery.intervals import Mark, Panel
+from distilro.delivery.measures import Measure, TestSet
+from distilro.delivery.tables import Cell, Table, write_words
+
+LANGUAGES = {"ro": "Romanian", "en": "English"}
+Titles = Mapping[tuple[str, str], str]  # (task, test set) -> title
+
+
+def title_test_set(test_set: TestSet, titles: Titles) -> str:
+    """Return "REDv2 (Romanian)": the dataset's title, or the test set's own name."""
+    title = titles.get((test_set.task, test_set.name), test_set.name)
+    return f"{title} ({LANGUAGES.get(test_set.language, test_set.language)})"
+
+
+def build_panels(
+    test_sets: Sequence[TestSet], titles: Titles, baselines: Collection[str]
+) -> list[Panel]:
+    """Return a panel per test set: its primary metric, a mark per recipe and variant."""
+    return [_build_panel(test_set, titles, baselines) for test_set in test_sets]
+
+
+def build_matrix(test_sets: Sequence[TestSet], titles: Titles) -> list[Table]:
+    """Return a table per task: recipes down, test sets and variants across."""
+    tables = []
+    for task, group in groupby(test_sets, key=lambda test_set: test_set.task):
+        columns = [(test_set, variant) for test_set in group for variant in test_set.variants]
+        rows = dict.fromkeys(row for test_set, _ in columns for row in test_set.list_rows())
+        names = _name_rows(rows)
+        tables.append(
+            Table(
+                caption=task,
+                head=[Cell("recipe"), *(_head_column(s, v, titles) for s, v in columns)],
+                rows=[
+                    [Cell(names[row]), *(_write_main(s, row, variant) for s, variant in columns)]
+                    for row in rows
+                ],
+            )
+        )
+    return tables
+
+
+def build_metrics(test_sets: Sequence[TestSet], titles: Titles) -> list[Table]:
+    """Return a table per test set and variant: every metric down, recipes across."""
+    tables = []
+    for test_set in test_sets:
+        names = _name_rows(test_set.list_rows())
+        for variant in test_set.variants:
+            rows = [
+                [
+                    Cell(format_metric(metric)),
+                    *(write_measure(test_set.find(*row, variant, metric)) for row in names),
+                ]
+                for metric in test_set.list_metrics()
+            ]
+            caption = f"{test_set.task}: {title_test_set(test_set, titles)}, {variant}"
+            tables.append(Table(caption, write_words("metric", *names.values()), rows))
+    return tables
+
+
+def write_measure(measure: Measure | None, *, best: bool = False) -> Cell:
+    """Return a measure's cell: its mean, and its interval, count and seeds as the note."""
+    if measure is None:
+        return Cell("not measured", kind="missing")
+    if not measure.defined:
+        return Cell(format_interval(measure), kind="missing")
+    seeds = f"{len(measure.seeds)} seed" + ("s" if len(measure.seeds) > 1 else "")
+    return Cell(
+        f"{measure.value:.3f}",
+        note=f"[{measure.low:.3f}, {measure.high:.3f}] n={measure.n:,} · {seeds}",
+        kind="best" if best else "number",
+    )
+
+
+def _build_panel(test_set: TestSet, titles: Titles, baselines: Collection[str]) -> Panel:
+    names = _name_rows(test_set.list_rows())
+    marks = [
+        Mark(names[row], variant, measure.value, measure.low, measure.high, measure.values)
+        for row in names
+        for variant in test_set.variants
+        if (measure := test_set.find(*row, variant, test_set.primary)) is not None
+    ]
+    reference = next((names[row] for row in names if row[0] in baselines), None)
+    title = f"{test_set.task}: {title_test_set(test_set, titles)}"
+    axis = format_metric(test_set.primary)
+    return Panel(title, axis, marks, test_set.variants, reference)
+
+
+def _write_main(test_set: TestSet, row: tuple[str, str], variant: str) -> Cell:
+    measure = test_set.find(*row, variant, test_set.primary)
+    defined = [m.value for m in test_set.select(variant, test_set.primary) if m.defined]
+    best = measure is not None and measure.defined and measure.value == max(defined)
+    return write_measure(measure, best=best)
+
+
+def _head_column(test_set: TestSet, variant: str, titles: Titles) -> Cell:
+    note = f"{variant}, {format_metric(test_set.primary)}"
+    return Cell(title_test_set(test_set, titles), note=note)
+
+
+def _name_rows(rows: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return (recipe, scope) -> name; the scope is named only where a recipe has several."""
+    recipes = [recipe for recipe, _ in rows]
+    return {
+        (recipe, scope): recipe if recipes.count(recipe) == 1 else f"{recipe} ({scope})"
+        for recipe, scope in rows
+    }

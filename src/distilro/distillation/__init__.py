@@ -1,0 +1,1 @@
+"""Distillation: the teacher-logit store and its uses."""

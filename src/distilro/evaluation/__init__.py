@@ -1,0 +1,1 @@
+"""Evaluation: predictions, metrics, intervals and the matrix."""

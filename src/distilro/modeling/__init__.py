@@ -1,0 +1,1 @@
+"""Models: tokenizers, encoders, heads and the linear baseline."""

@@ -1,0 +1,261 @@
+"""Every setting of the project as one frozen tree, checked when it is loaded.
+
+The tree mirrors `params.yaml`: one section per phase, plus the recipes. A scenario file holds only
+what differs and is laid over it. Nothing is passed around whole: the workflow hands each stage the
+few values it uses, as JSON, and the stage checks them again through its section's class.
+"""
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from distilro.encoder_settings import EncoderSettings
+from distilro.errors import SettingsError
+
+Share = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
+SamplingName = Literal["proportional", "square_root", "annealed", "uniform"]
+
+
+class Section(BaseModel):
+    """A group of settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class TaskDatasets(Section):
+    """Which dataset speaks for each language of a task."""
+
+    ro: Name = Field(description="The Romanian dataset; its labels are the task's own.")
+    en: Name = Field(description="The English dataset; its labels are mapped into the task's.")
+
+
+class DataSettings(Section):
+    """The phase `data`: which corpora are fetched and prepared."""
+
+    tasks: dict[Name, TaskDatasets] = Field(description="Task -> its datasets.", min_length=1)
+    label_maps: dict[Name, Name] = Field(
+        default_factory=dict, description="Dataset -> its alternative label map, by name."
+    )
+
+
+class MixtureSettings(Section):
+    """The phase `mixtures`: the audit and the English/Romanian training sets."""
+
+    near_duplicate_jaccard: Share = Field(
+        description="Word-set Jaccard from which two texts are near duplicates."
+    )
+    caps: dict[Name, Annotated[int, Field(gt=0)]] = Field(
+        default_factory=dict, description="Dataset -> most training rows taken from it."
+    )
+    salt: str = Field(description="Salt of the hash order in which rows are drawn.")
+
+
+class ScheduleSettings(Section):
+    """How long and how fast one kind of model learns."""
+
+    epochs: Annotated[int, Field(gt=0)] = Field(description="Passes over the mixture.")
+    learning_rate: Positive = Field(description="Highest learning rate, after the warm-up.")
+    batch_examples: Annotated[int, Field(gt=0)] = Field(description="Most examples in a batch.")
+    batch_tokens: Annotated[int, Field(gt=0)] = Field(
+        description="Most tokens in a batch, padding included."
+    )
+
+
+class LinearSettings(Section):
+    """The linear baseline: TF-IDF of n-grams and logistic regression."""
+
+    word_ngrams: tuple[int, int] = Field((1, 2), description="Shortest and longest word n-gram.")
+    char_ngrams: tuple[int, int] = Field((2, 5), description="Same for character n-grams.")
+    word_min_documents: int = Field(2, ge=1, description="Documents a word n-gram must be in.")
+    char_min_documents: int = Field(3, ge=1, description="Same for a character n-gram.")
+    inverse_regularisation: Positive = Field(4.0, description="C of the logistic regression.")
+
+
+class TrainingSettings(Section):
+    """The phase `training`: teachers, their logits and students."""
+
+    recipes: tuple[Name, ...] = Field(description="Recipes to run; their teachers come along.")
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        description="One model per seed and cell.", min_length=1
+    )
+    max_tokens: Annotated[int, Field(ge=8, le=512)] = Field(
+        description="Longer texts are cut after so many word pieces."
+    )
+    pooling: Literal["mean", "cls"] = Field(description="How token states become one vector.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="Before each task's head.")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        description="bf16 autocast; auto: where the hardware has it."
+    )
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="Share of the steps in which the learning rate rises."
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        description="AdamW's, not on norms and biases."
+    )
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="Learning-rate factor per layer below the head; 1 switches it off."
+    )
+    clip_norm: Positive = Field(description="Gradients are scaled down to this norm.")
+    task: ScheduleSettings = Field(description="Recipes with one model per task.")
+    joint: ScheduleSettings = Field(description="Recipes with one model for several tasks.")
+    linear: LinearSettings = Field(description="Recipes of kind linear.")
+
+    @model_validator(mode="after")
+    def _refuse_repeats(self) -> "TrainingSettings":
+        for name in ("recipes", "seeds"):
+            if len(set(getattr(self, name))) != len(getattr(self, name)):
+                raise ValueError(f"{name} has a value twice")
+        return self
+
+
+class EvaluationSettings(Section):
+    """The phase `evaluation`: predictions, scores and the matrix."""
+
+    threshold: Share = Field(description="A multi-label answer is yes from this probability on.")
+    bootstrap_samples: Annotated[int, Field(ge=100)] = Field(description="Resamples per interval.")
+    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="Level of the intervals.")
+    seed: Annotated[int, Field(ge=0)] = Field(description="Seed of the resamples.")
+
+
+class DeliverySettings(Section):
+    """The phase `delivery`: the report page."""
+
+    title: str = Field(description="Title of the report.")
+
+
+class Recipe(Section):
+    """A declared way to train one model per task, or one model for several tasks."""
+
+    kind: Literal["encoder", "linear"] = Field("encoder", description="What is trained.")
+    scope: Literal["task", "all"] = Field("task", description="One model per task, or for all.")
+    stages: tuple[dict[Literal["ro", "en"], Share], ...] = Field(
+        ({"ro": 1.0},), description="Training sets, one after the other: language -> share."
+    )
+    teachers: tuple[Name, ...] = Field((), description="Recipes whose logits are learned from.")
+    anneal: Literal["linear"] | Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="Teacher weight: linear falls from 1 to 1/steps; a number is fixed."
+    )
+    sampling: SamplingName | Annotated[float, Field(ge=0, le=1)] = Field(
+        "proportional", description="Task sampling: a name, or the exponent of the task sizes."
+    )
+
+    @model_validator(mode="after")
+    def _check_parts_fit(self) -> "Recipe":
+        if bool(self.teachers) != (self.anneal is not None):
+            raise ValueError("teachers and anneal come together: one is set, the other is not")
+        if self.kind == "linear" and (self.scope != "task" or self.teachers):
+            raise ValueError("a linear recipe has scope task and no teachers")
+        if not self.stages or not all(self.stages):
+            raise ValueError("stages must hold at least one stage, each with one language or more")
+        return self
+
+
+class Settings(Section):
+    """The whole tree of params.yaml with the scenario laid over it."""
+
+    scenario: Name = Field(description="Active scenario: workflow/scenarios/<scenario>.yaml.")
+    data: DataSettings
+    mixtures: MixtureSettings
+    encoders: EncoderSettings
+    training: TrainingSettings
+    evaluation: EvaluationSettings
+    delivery: DeliverySettings
+    recipes: dict[Name, Recipe] = Field(description="Recipe name -> recipe.")
+
+
+SectionType = TypeVar("SectionType", bound=BaseModel)
+
+
+def load_settings(folder: str | Path, scenario: str | None = None) -> Settings:
+    """Read `folder`/params.yaml and lay its scenario, or the one named, over it."""
+    folder = Path(folder)
+    params = _read_yaml(folder / "params.yaml")
+    params["scenario"] = scenario or params.get("scenario")
+    overlay = _read_yaml(folder / "workflow" / "scenarios" / f"{params['scenario']}.yaml")
+    return check_settings(merge_settings(params, overlay))
+
+
+def merge_settings(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `overlay` laid over it: mappings are joined, all else is replaced.
+
+    >>> merge_settings({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
+    {'a': {'b': 1, 'c': 3}}
+    """
+    merged = dict(base)
+    for key, value in overlay.items():
+        below = merged.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge_settings(below, value) if both else value
+    return merged
+
+
+def check_settings(values: Mapping[str, Any]) -> Settings:
+    """Check a whole tree, resolving what recipes extend; a SettingsError names every fault."""
+    values = dict(values)
+    if isinstance(values.get("recipes"), Mapping):
+        recipes = values["recipes"]
+        values["recipes"] = {name: _extend_recipe(name, recipes, ()) for name in recipes}
+    return check_section(Settings, values)
+
+
+def check_section(section: type[SectionType], values: str | Mapping[str, Any]) -> SectionType:
+    """Check one section, given as a mapping or as JSON; a SettingsError names every fault."""
+    try:
+        # subtle: only JSON mode lets a list stand for a tuple while numbers stay strict.
+        text = values if isinstance(values, str) else json.dumps(values)
+        return section.model_validate_json(text)
+    except ValidationError as error:
+        faults = "\n".join(f"  {_describe_fault(section, fault)}" for fault in error.errors())
+        raise SettingsError(
+            f"{error.error_count()} setting(s) are wrong; nothing was run:\n{faults}"
+        ) from None
+
+
+def _extend_recipe(name: str, recipes: Mapping[str, Any], seen: tuple[str, ...]) -> dict[str, Any]:
+    if name in seen:
+        raise SettingsError(f"recipes.{seen[0]}: extends itself through {' -> '.join(seen)}.")
+    if name not in recipes:
+        near = difflib.get_close_matches(name, recipes, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise SettingsError(f"recipes.{seen[-1]}.extends: no recipe is called {name!r}.{hint}")
+    own = dict(recipes[name])
+    parent = own.pop("extends", None)
+    if parent is None:
+        return own
+    return merge_settings(_extend_recipe(parent, recipes, (*seen, name)), own)
+
+
+def _describe_fault(section: type[BaseModel], fault: Mapping[str, Any]) -> str:
+    path = ".".join(str(part) for part in fault["loc"])
+    got = f"got {fault['input']!r} ({type(fault['input']).__name__})"
+    if fault["type"] != "extra_forbidden":
+        return f"{path}: {fault['msg']}; {got}"
+    near = difflib.get_close_matches(str(fault["loc"][-1]), _known_keys(section), n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    return f"{path}: there is no such setting{hint}"
+
+
+def _known_keys(section: type[BaseModel]) -> list[str]:
+    """Return the keys of a section and of every section below it."""
+    keys: list[str] = []
+    for definition in section.model_json_schema().get("$defs", {}).values():
+        keys.extend(definition.get("properties", {}))
+    return sorted({*keys, *section.model_fields})
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = sorted(file.stem for file in path.parent.glob("*.yaml"))
+        raise SettingsError(f"{path} does not exist; there are: {', '.join(known)}.") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not valid YAML: {error}") from error
+    return values or {}

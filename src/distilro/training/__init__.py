@@ -1,0 +1,1 @@
+"""Training: objectives, task sampling, batches and the loop."""

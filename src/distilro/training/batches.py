@@ -1,0 +1,135 @@
+"""Batches: texts of about equal length together, under a budget of tokens and of examples.
+
+Padding is what a batch costs beyond its real tokens. Sorting all texts by length would remove it
+but would show the model short texts first; so an epoch is shuffled, cut into pools, sorted inside
+each pool, cut into batches, and the batches are shuffled. The order depends on the seed alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from distilro.training.sampling import allot_draws, choose_exponent, draw_indices
+
+_POOL_BATCHES = 50  # measured on REDv2 lengths: 0.97 of the tokens are real, as with a full sort
+
+
+@dataclass(frozen=True)
+class RaggedTokens:
+    """Token ids of N texts, one after the other: text i is ids[offsets[i]:offsets[i + 1]]."""
+
+    ids: np.ndarray  # int32 [sum of lengths]
+    offsets: np.ndarray  # int64 [N + 1]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Return the number of tokens of each text, int64 [N]."""
+        return np.diff(self.offsets)
+
+    def pad(self, rows: np.ndarray, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (ids, mask), both int64 [B, T], of the texts at `rows`; T is their longest."""
+        lengths = self.lengths[rows]
+        mask = np.arange(int(lengths.max()))[None, :] < lengths[:, None]  # [B, T]
+        ids = np.full(mask.shape, pad_id, dtype=np.int64)
+        ids[mask] = np.concatenate([self.ids[self.offsets[r] : self.offsets[r + 1]] for r in rows])
+        return ids, mask.astype(np.int64)
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """What a batch may hold at most; `tokens` counts padding."""
+
+    examples: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's examples: all of one task, at integer positions `rows` of its training set.
+
+    `share` is what one example's loss is multiplied by: 1 / mean batch size of the task in the
+    epoch, so that an example weighs the same in a small batch as in a large one.
+    """
+
+    task: str
+    rows: np.ndarray  # int64 [B]
+    share: float
+
+
+def group_by_length(
+    rows: np.ndarray, lengths: np.ndarray, limits: BatchLimits, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Cut `rows` into batches of about equal length; every row comes out as often as it went in.
+
+    Args:
+        rows: int64 [n], positions, repeats allowed.
+        lengths: int64 [N], tokens of every position.
+        limits: what a batch may hold; a single longer text is a batch of its own.
+        rng: the source of all randomness.
+    """
+    shuffled = rng.permutation(rows)
+    pool = _POOL_BATCHES * limits.examples
+    batches: list[np.ndarray] = []
+    for start in range(0, len(shuffled), pool):
+        part = shuffled[start : start + pool]
+        by_length = part[np.argsort(lengths[part], kind="stable")]
+        batches.extend(_cut(by_length, lengths, limits))
+    return [batches[place] for place in rng.permutation(len(batches))]
+
+
+def plan_epochs(
+    lengths: Mapping[str, np.ndarray],
+    *,
+    sampling: str | float,
+    epochs: int,
+    limits: BatchLimits,
+    seed: int,
+) -> list[list[Batch]]:
+    """Lay out every epoch of a training: which examples of which task, step by step.
+
+    Args:
+        lengths: task -> int64 [N_t], tokens of each of its examples.
+        sampling: a name or an exponent; see `choose_exponent`.
+        epochs: number of epochs.
+        limits: what a batch may hold.
+        seed: the run's seed; the same seed gives the same plan.
+    """
+    sizes = {task: len(values) for task, values in lengths.items()}
+    drawn = dict.fromkeys(sizes, 0)
+    plan = []
+    for epoch in range(1, epochs + 1):
+        counts = allot_draws(sizes, choose_exponent(sampling, epoch, epochs))
+        rng = np.random.default_rng((seed, epoch))
+        batches: list[Batch] = []
+        for place, (task, count) in enumerate(counts.items()):
+            rows = draw_indices(sizes[task], start=drawn[task], count=count, seed=(seed, place))
+            drawn[task] += count
+            groups = group_by_length(rows, lengths[task], limits, rng)
+            batches.extend(Batch(task, group, len(groups) / count) for group in groups)
+        plan.append([batches[position] for position in rng.permutation(len(batches))])
+    return plan
+
+
+def measure_padding(plan: Sequence[Sequence[Batch]], lengths: Mapping[str, np.ndarray]) -> float:
+    """Return the share of real tokens among all tokens that the plan's batches hold, in (0, 1]."""
+    real = padded = 0
+    for batch in (batch for epoch in plan for batch in epoch):
+        taken = lengths[batch.task][batch.rows]
+        real += int(taken.sum())
+        padded += int(taken.max()) * len(taken)
+    return real / padded
+
+
+def _cut(rows: np.ndarray, lengths: np.ndarray, limits: BatchLimits) -> list[np.ndarray]:
+    """Cut rows that are sorted by length wherever one more would break a limit."""
+    batches, start = [], 0
+    for end in range(1, len(rows) + 1):
+        full = end - start == limits.examples
+        last = end == len(rows)
+        # subtle: rows are sorted, so the next row is the longest of the batch it would join.
+        heavy = not last and int(lengths[rows[end]]) * (end + 1 - start) > limits.tokens
+        if full or last or heavy:
+            batches.append(rows[start:end])
+            start = end
+    return batches

@@ -1,0 +1,99 @@
+import pytest
+
+from distilro.errors import SettingsError
+from distilro.settings import LinearSettings, check_section, check_settings, load_settings
+from tests.support import ROOT, build_settings, read_params
+
+
+@pytest.mark.parametrize("scenario", ["embedded", "laptop", "study"])
+def test_every_scenario_that_ships_is_valid(scenario):
+    assert load_settings(ROOT, scenario).scenario == scenario
+
+
+def test_a_scenario_that_does_not_exist_is_refused_with_the_ones_that_do():
+    with pytest.raises(SettingsError, match="embedded, laptop, study"):
+        load_settings(ROOT, "desktop")
+
+
+@pytest.mark.parametrize(
+    ("section", "typo", "meant"),
+    [
+        ("data", "task", "tasks"),
+        ("mixtures", "near_duplicate_jacard", "near_duplicate_jaccard"),
+        ("encoders", "sorce", "source"),
+        ("training", "warmup_shore", "warmup_share"),
+        ("evaluation", "treshold", "threshold"),
+        ("delivery", "titel", "title"),
+    ],
+)
+def test_a_mistyped_key_is_refused_with_the_nearest_one(section, typo, meant):
+    with pytest.raises(SettingsError, match=rf"{section}\.{typo}: .*did you mean {meant}\?"):
+        build_settings(**{section: {typo: 1}})
+
+
+def test_a_mistyped_key_of_a_recipe_is_refused():
+    with pytest.raises(SettingsError, match=r"teacher: .*did you mean teachers\?"):
+        build_settings(recipes={"multi": {"teacher": ["single_ro"]}})
+
+
+@pytest.mark.parametrize("wrong", ["1e-5", 0, -1.0, None, True])
+def test_a_learning_rate_of_a_wrong_type_or_range_is_refused_with_its_path(wrong):
+    with pytest.raises(SettingsError, match=r"training\.task\.learning_rate: .*got"):
+        build_settings(training={"task": {"learning_rate": wrong}})
+
+
+def test_the_message_says_what_came_and_that_nothing_was_run():
+    with pytest.raises(SettingsError, match=r"nothing was run[\s\S]*'1e-5' \(str\)"):
+        build_settings(training={"task": {"learning_rate": "1e-5"}})
+
+
+def test_every_fault_is_named_at_once():
+    with pytest.raises(SettingsError, match="2 setting"):
+        build_settings(training={"dropout": 1.5}, evaluation={"threshold": 0.0})
+
+
+def test_an_extended_recipe_takes_what_it_does_not_set():
+    settings = build_settings()
+    assert settings.recipes["annealed"].scope == "all"
+    assert settings.recipes["annealed"].sampling == "annealed"
+    assert settings.recipes["annealed"].anneal == "linear"
+
+
+def test_a_recipe_that_extends_itself_or_nothing_known_is_refused():
+    with pytest.raises(SettingsError, match="extends itself"):
+        build_settings(recipes={"a": {"extends": "b"}, "b": {"extends": "a"}})
+    with pytest.raises(SettingsError, match="Did you mean multi"):
+        build_settings(recipes={"a": {"extends": "mutli"}})
+
+
+def test_teachers_without_annealing_are_refused():
+    with pytest.raises(SettingsError, match="come together"):
+        build_settings(recipes={"a": {"teachers": ["single_ro"]}})
+
+
+def test_settings_cannot_be_changed_after_loading():
+    with pytest.raises(ValueError, match="frozen"):
+        build_settings().training.dropout = 0.5
+
+
+def test_a_scenario_name_cannot_leave_its_folder():
+    params = read_params()
+    with pytest.raises(SettingsError, match="scenario"):
+        check_settings({**params, "scenario": "../../x"})
+
+
+def test_a_section_passes_through_json_unchanged():
+    section = build_settings().training.linear
+    assert check_section(LinearSettings, section.model_dump_json()) == section
+
+
+def test_every_setting_of_params_has_a_comment():
+    lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
+    bare = [
+        line
+        for line in lines
+        if line.strip() and "#" not in line and not line.strip().startswith("-") and line[0] == " "
+    ]
+    repeated = ("epochs:", "learning_rate:", "batch_examples:", "batch_tokens:", "layers:", "name:")
+    tasks = ("emotion:", "sentiment:", "topic:", "revision:", "title:")
+    assert [line for line in bare if not line.strip().startswith(repeated + tasks)] == []

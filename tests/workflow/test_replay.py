@@ -1,0 +1,152 @@
+"""Both engines on a small copy of the project: what runs, what does not, what travels.
+
+One copy is run once and then changed and restored by each test, so the order does not matter.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from tests.workflow.replay import Replay, copy_project
+
+pytestmark = pytest.mark.workflow
+
+FROM_TRAINING = {"train", "train_linear", "logits", "predict", "predict_joint", "predict_linear"}
+
+
+@pytest.fixture(scope="module")
+def replay(tmp_path_factory):
+    """A copy whose whole DAG has run, sealed by DVC; its path has a space and a letter of ours."""
+    copy = copy_project(tmp_path_factory.mktemp("ș p a c e"))
+    copy.snakemake()
+    copy.run("dvc", "repro")
+    copy.commit("run")
+    return copy
+
+
+@pytest.fixture
+def restored(replay):
+    """The copy, put back as it was after the test."""
+    yield replay
+    replay.run("git", "checkout", "-q", "--", ".")
+    assert not replay.plan()
+
+
+def stop_of(printed: str) -> str:
+    return printed[-3000:]
+
+
+def test_a_second_run_does_nothing(replay):
+    began = time.perf_counter()
+    assert "Nothing to be done" in replay.snakemake()
+    assert time.perf_counter() - began < 10
+
+
+def test_dvc_repro_after_snakemake_runs_no_job(replay):
+    (replay.folder / "dvc.lock").unlink()
+    printed = replay.run("dvc", "repro")
+    replay.run("git", "checkout", "-q", "--", "dvc.lock")
+    assert "Nothing to be done" in printed
+    assert "Finished jobid" not in printed
+    assert "up to date" in replay.run("dvc", "status")
+
+
+def test_a_changed_knob_runs_only_what_depends_on_it(restored):
+    def change(values):
+        values["evaluation"]["bootstrap_samples"] = 120
+
+    restored.edit_params(change)
+    assert set(restored.plan()) - {"all", "evaluation", "delivery"} == {"score", "matrix", "report"}
+
+
+def test_a_training_knob_leaves_data_mixtures_and_the_encoder_alone(restored):
+    def change(values):
+        values["training"]["joint"]["epochs"] = 2
+
+    restored.edit_params(change)
+    jobs = restored.plan()
+    assert jobs["train"] == 1
+    assert not {"prepare", "mix", "encoder", "logits", "train_linear", "predict"} & set(jobs)
+
+
+def test_an_edited_module_runs_the_rules_that_use_it(restored):
+    path = restored.folder / "src/distilro/evaluation/matrix.py"
+    path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+    jobs = set(restored.plan())
+    assert {"matrix", "report"} <= jobs
+    assert not {"train", "prepare", "mix"} & jobs
+
+
+def test_dvc_and_snakemake_see_the_same_stage_change(restored):
+    def change(values):
+        values["mixtures"]["salt"] = "14"
+
+    restored.edit_params(change)
+    status = json.loads(restored.run("dvc", "status", "--json"))
+    changed = {stage for stage, what in status.items() if "params.yaml" in json.dumps(what)}
+    assert "mixtures" in changed
+    assert "mix" in restored.plan()
+
+
+def test_a_clone_that_pulls_has_nothing_to_do(replay, tmp_path):
+    remote = tmp_path / "remote"
+    replay.run("dvc", "remote", "add", "--local", "--force", "-d", "store", str(remote))
+    replay.run("dvc", "push", "-q")
+    clone = Replay(tmp_path / "clone")
+    subprocess.run(["git", "clone", "-q", str(replay.folder), str(clone.folder)], check=True)
+    clone.run("dvc", "remote", "add", "--local", "-d", "store", str(remote))
+    assert clone.plan()
+    printed = clone.run("dvc", "repro", "--dry", "--allow-missing")
+    assert "Running stage" not in printed
+    clone.run("dvc", "pull", "-q")
+    assert not clone.plan()
+    assert "up to date" in clone.run("dvc", "status")
+
+
+def test_no_object_of_the_dvc_cache_is_corrupt(replay):
+    objects = [p for p in (replay.folder / ".dvc/cache/files/md5").rglob("*") if p.is_file()]
+    assert len(objects) > 50
+    for path in objects:
+        digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        assert digest == path.parent.name + path.name.removesuffix(".dir")
+
+
+def test_the_same_settings_give_the_same_weights(replay, tmp_path):
+    second = copy_project(tmp_path / "again")
+    second.snakemake()
+    cards = sorted(path.relative_to(second.folder) for path in second.folder.rglob("card.json"))
+    assert len(cards) == 6  # two linear models, two teachers, a student, the encoder
+    for card in cards:
+        assert (second.folder / card).read_bytes() == (replay.folder / card).read_bytes()
+    page = (second.folder / "results/embedded/matrix.csv").read_bytes()
+    assert page == (replay.folder / "results/embedded/matrix.csv").read_bytes()
+
+
+def test_one_command_resumes_after_a_kill(tmp_path):
+    copy = copy_project(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
+    running = subprocess.Popen(
+        ["snakemake", "mixtures", "--cores", "2"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("data/raw/*/manifest.json")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    locked = copy.snakemake("mixtures", check=False)
+    assert "lock" in locked.lower()
+    copy.snakemake("--unlock")
+    copy.snakemake("mixtures")
+    summary = yaml.safe_load((tmp_path / "results/embedded/mixtures/audit.json").read_text())
+    assert summary

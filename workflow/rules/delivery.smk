@@ -1,0 +1,52 @@
+"""Phase delivery: the page that people read.
+
+REQUIRES  results/<scenario>/{matrix.parquet,mixtures,models}, data/prepared, data/registry
+MAKES     results/<scenario>/report.html
+"""
+
+
+rule delivery:
+    input:
+        f"{RESULTS}/report.html",
+
+
+rule report:
+    input:
+        matrix=f"{RESULTS}/matrix.parquet",
+        audit=f"{RESULTS}/mixtures/audit.json",
+        summaries=expand("data/prepared/{dataset}/summary.json", dataset=DATASETS),
+        mixtures=[f"{RESULTS}/mixtures/{m.task}/{m.name}.json" for m in MIXTURES],
+        cards=[
+            file
+            for cell in CELLS
+            for file in model_files(cell.recipe, cell.scope)
+            if file.endswith("card.json")
+        ],
+        registry=[
+            "data/registry/tasks.yaml",
+            *expand("data/registry/{dataset}.yaml", dataset=DATASETS),
+        ],
+        flow="workflow/report/flow.json",
+        template="workflow/report/template.html",
+        code=code("report"),
+    output:
+        page=report(
+            f"{RESULTS}/report.html", caption="../report/report.rst", category="Report"
+        ),
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{BENCHMARKS}/report.tsv"
+    message:
+        "Writing the report"
+    params:
+        settings=as_json(SETTINGS.model_dump(mode="json", exclude_none=True)),
+        scenario=SETTINGS.scenario,
+        records=f"{RESULTS}/records",
+        benchmarks=BENCHMARKS,
+    shell:
+        "distilro report --scenario {params.scenario} --matrix {input.matrix}"
+        " --audit {input.audit} --summaries {input.summaries} --registry data/registry"
+        " --cards {input.cards} --mixtures {input.mixtures} --settings {params.settings:q}"
+        " --records {params.records} --benchmarks {params.benchmarks} --dag {input.flow}"
+        " --template {input.template} --out {output.page} 2> {log}"

@@ -1,0 +1,65 @@
+"""Phase mixtures: what leaks, and the training sets without it.
+
+REQUIRES  data/prepared/<dataset>/<split>.parquet
+MAKES     results/<scenario>/mixtures/{audit.parquet,audit.json,<task>/<mixture>.{parquet,json}}
+"""
+
+MIXTURES = recipes.list_all_mixtures(SETTINGS)
+
+
+def mixture_settings(wildcards):
+    """Return what one mixture depends on, as JSON."""
+    return as_json(recipes.describe_mixture(wildcards.task, wildcards.mixture, SETTINGS))
+
+
+rule mixtures:
+    input:
+        f"{RESULTS}/mixtures/audit.parquet",
+        f"{RESULTS}/mixtures/audit.json",
+        [f"{RESULTS}/mixtures/{m.task}/{m.name}.parquet" for m in MIXTURES],
+        [f"{RESULTS}/mixtures/{m.task}/{m.name}.json" for m in MIXTURES],
+
+
+rule audit:
+    input:
+        prepared=rules.data.input,
+        code=code("audit"),
+    output:
+        pairs=f"{RESULTS}/mixtures/audit.parquet",
+        summary=f"{RESULTS}/mixtures/audit.json",
+    log:
+        f"{LOGS}/audit.log",
+    benchmark:
+        f"{BENCHMARKS}/audit.tsv"
+    message:
+        "Auditing all corpora for duplicates across splits"
+    params:
+        settings=as_json({"jaccard": SETTINGS.mixtures.near_duplicate_jaccard}),
+        folders=expand("data/prepared/{dataset}", dataset=DATASETS),
+    shell:
+        "distilro audit --settings {params.settings:q} --prepared {params.folders}"
+        " --out {output.pairs} --summary {output.summary} 2> {log}"
+
+
+rule mix:
+    input:
+        prepared=lambda wildcards: [
+            f"data/prepared/{dataset}/train.parquet"
+            for dataset in recipes.list_datasets_of(wildcards.task, wildcards.mixture, SETTINGS)
+        ],
+        audit=f"{RESULTS}/mixtures/audit.parquet",
+        code=code("mix"),
+    output:
+        mixture=f"{RESULTS}/mixtures/{{task}}/{{mixture}}.parquet",
+        manifest=f"{RESULTS}/mixtures/{{task}}/{{mixture}}.json",
+    log:
+        f"{LOGS}/mix/{{task}}-{{mixture}}.log",
+    benchmark:
+        f"{BENCHMARKS}/mix/{{task}}-{{mixture}}.tsv"
+    message:
+        "Mixing {wildcards.task} as {wildcards.mixture}"
+    params:
+        settings=mixture_settings,
+    shell:
+        "distilro mix --settings {params.settings:q} --prepared data/prepared"
+        " --audit {input.audit} --out {output.mixture} --manifest {output.manifest} 2> {log}"
