@@ -237,17 +237,23 @@ def _describe_fault(section: type[BaseModel], fault: Mapping[str, Any]) -> str:
     got = f"got {fault['input']!r} ({type(fault['input']).__name__})"
     if fault["type"] != "extra_forbidden":
         return f"{path}: {fault['msg']}; {got}"
-    near = difflib.get_close_matches(str(fault["loc"][-1]), _known_keys(section), n=1)
+    known = _list_keys(section, fault["loc"][:-1])
+    near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     return f"{path}: there is no such setting{hint}"
 
 
-def _known_keys(section: type[BaseModel]) -> list[str]:
-    """Return the keys of a section and of every section below it."""
-    keys: list[str] = []
-    for definition in section.model_json_schema().get("$defs", {}).values():
-        keys.extend(definition.get("properties", {}))
-    return sorted({*keys, *section.model_fields})
+def _list_keys(section: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that a section knows at a path below it."""
+    schema = section.model_json_schema()
+    definitions = schema.get("$defs", {})
+    for part in path:
+        by_name = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")]
+        below = schema.get("properties", {}).get(part) or next(filter(None, by_name), {})
+        choices = [below, *below.get("anyOf", [])]
+        reference = next((choice["$ref"] for choice in choices if "$ref" in choice), "")
+        schema = definitions.get(reference.rpartition("/")[2], below)
+    return list(schema.get("properties", {}))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distilro.modeling.ragged import RaggedTokens
 from distilro.training.batches import (
     BatchLimits,
-    RaggedTokens,
     group_by_length,
     measure_padding,
     plan_epochs,

@@ -28,7 +28,9 @@ class LabelMap:
     def __post_init__(self) -> None:
         """Refuse labels that the task does not have, and contradictions."""
         for label, meaning in self.meanings.items():
-            _check_known([*meaning.labels, *meaning.unobserved], self.task, f"{self.where}: {label}")
+            _check_known(
+                [*meaning.labels, *meaning.unobserved], self.task, f"{self.where}: {label}"
+            )
             both = set(meaning.labels) & {*meaning.unobserved, *self.never_observed}
             if both:
                 raise SettingsError(

@@ -17,6 +17,7 @@ from distilro.corpora.english_readers import (
     read_goemotions,
     read_sst2,
 )
+from distilro.corpora.registry import SPLITS
 from distilro.corpora.rows import (
     Dropped,
     Reading,
@@ -25,7 +26,6 @@ from distilro.corpora.rows import (
     read_json_rows,
     read_lines,
     read_table,
-    read_text,
     skip_header,
 )
 from distilro.errors import DataError
@@ -151,13 +151,11 @@ def read_moroco(folder: Path) -> Reading:
     """Read MOROCO's main set: `ID<TAB>value` lines in three parallel files per split."""
     splits = {}
     for split, source in (("train", "train"), ("valid", "validation"), ("test", "test")):
-        columns = [
-            [
-                line.split("\t", 1)
-                for line in read_lines(folder / f"{source}-{name}.txt")
-            ]
+        files = [
+            read_lines(folder / f"{source}-{name}.txt")
             for name in ("samples", "category_labels", "dialect_labels")
-        ]  # fmt: skip
+        ]
+        columns = [[line.split("\t", 1) for line in lines] for lines in files]
         if len({len(column) for column in columns}) != 1:
             raise DataError(f"{folder}: the three files of {source} differ in length.")
         splits[split] = [
@@ -191,14 +189,17 @@ def read_labelled_table(folder: Path) -> Reading:
 
 
 def read_exported_rows(folder: Path) -> Reading:
-    """Read JSON lines that hub.py exported: `<split>.jsonl`, objects with `text` and `labels`."""
+    """Read what hub.py exported: `<split>.json`, a list of objects with `text` and `labels`."""
     splits = {}
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in sorted(folder.glob("*.json")):
+        if path.stem not in SPLITS:
+            continue
         rows = []
-        for line, item in enumerate(read_json_rows(path, {"text", "labels"}), start=1):
-            where = f"{path.name}:{line}"
+        for index, item in enumerate(read_json_rows(path, {"text", "labels"})):
+            where = f"{path.name}:{index}"
             labels = tuple(check_text(label, where) for label in item["labels"])
-            rows.append(Row(check_text(item["text"], where), labels, where, "|".join(labels)))
+            text = check_text(item["text"], where)
+            rows.append(Row(text, labels, where, stratum="|".join(labels)))
         splits[path.stem] = rows
     return Reading(splits)
 

@@ -7,7 +7,7 @@ checks these declarations; it fetches nothing (fetch.py, hub.py) and reads no ro
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -31,6 +31,9 @@ class Declared(BaseModel):
     """A part of a registry file: frozen, strict, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+Model = TypeVar("Model", bound=Declared)
 
 
 class Pinned(Declared):
@@ -101,14 +104,18 @@ class RepositorySource(Declared):
 
 
 class HubSource(Declared):
-    """A dataset of the Hugging Face hub at one full revision, exported as JSON lines."""
+    """A dataset of the Hugging Face hub at one full revision, exported as JSON."""
 
     kind: Literal["hub"]
     dataset: str = Field(description="Its name on the hub, or a local folder of Parquet files.")
     revision: Revision
     config: str | None = None
-    splits: dict[str, FileName] = Field(min_length=1, description="Hub split -> exported file.")
-    reader: str | None = None
+    text_column: str = "text"
+    label_column: str = Field("label", description="A label, its number, or a list of them.")
+    splits: dict[Literal["train", "valid", "test"], str] = Field(
+        min_length=1, description="Split -> its name on the hub."
+    )
+    reader: str | None = "exported_rows"
 
 
 Source = Annotated[FilesSource | RepositorySource | HubSource, Field(discriminator="kind")]
@@ -222,7 +229,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-def _check[Model: Declared](model: type[Model], value: Any, where: str) -> Model:  # noqa: ANN401
+def _check(model: type[Model], value: Any, where: str) -> Model:  # noqa: ANN401 - any YAML value
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -234,7 +241,10 @@ def _describe(error: ValidationError, model: type[Declared], where: str) -> str:
     for problem in error.errors():
         place = ".".join(str(part) for part in problem["loc"])
         line = f"{where}: {place}: {problem['msg']}, got {str(problem['input'])[:80]!r}"
-        near = difflib.get_close_matches(str(problem["loc"][-1:][0]), model.model_fields, n=1) \
-            if problem["type"] == "extra_forbidden" and problem["loc"] else []
+        near = (
+            difflib.get_close_matches(str(problem["loc"][-1:][0]), model.model_fields, n=1)
+            if problem["type"] == "extra_forbidden" and problem["loc"]
+            else []
+        )
         lines.append(line + (f"; did you mean {near[0]!r}?" if near else ""))
     return "\n".join(lines)

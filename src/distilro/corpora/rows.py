@@ -93,7 +93,9 @@ def read_table(
                 raise DataError(f"{path}: {where}: expected {columns} columns, got {len(cells)}.")
             yield where, cells
     except csv.Error as error:
-        raise DataError(f"{path}:{first_line}: malformed row ({error}). Nothing was kept.") from None
+        raise DataError(
+            f"{path}:{first_line}: malformed row ({error}). Nothing was kept."
+        ) from None
 
 
 def skip_header(rows: Iterator[tuple[str, list[str]]], header: Sequence[str], path: Path) -> None:

@@ -34,8 +34,8 @@ def answer_questions(test_sets: Sequence[TestSet], baselines: Collection[str]) -
 def format_interval(measure: Measure) -> str:
     """Return "0.640 [0.600, 0.680]", or what stands for a value that is not defined.
 
-    >>> nan = float("nan")
-    >>> format_interval(Measure("r", "t", "t", "s", "ro", "official", "f1", nan, nan, nan, 0, (), ()))
+    >>> place, nan = ("r", "t", "t", "s", "ro", "official", "f1"), float("nan")
+    >>> format_interval(Measure(*place, nan, nan, nan, n=0, seeds=(), values=()))
     'n/a (n=0)'
     """
     if not measure.defined:

@@ -28,14 +28,14 @@ _LEFT, _RIGHT, _HEAD, _LOSS, _SCORE, _BETWEEN = 44, 12, 38, 64, 96, 34
 
 @dataclass(frozen=True)
 class Curve:
-    """One training: its seed, the points of its history in step order and the step kept.
+    """One training: its seed, the points of its history in order and the epochs that were kept.
 
     `points` are (epoch, loss, task -> validation score); a loss that was not recorded is NaN.
     """
 
     seed: int
     points: Sequence[tuple[float, float, Mapping[str, float]]]
-    best_epoch: float | None = None
+    kept_epochs: Sequence[float] = ()
 
 
 def draw_curves(title: str, curves: Sequence[Curve], tasks: Sequence[str]) -> Element:
@@ -66,7 +66,9 @@ def _draw_scores(
     picture: Element, curves: Sequence[Curve], tasks: Sequence[str], across: Scale, top: float
 ) -> None:
     lines = {
-        (curve.seed, task): [(epoch, valid[task]) for epoch, _, valid in curve.points if task in valid]
+        (curve.seed, task): [
+            (epoch, valid[task]) for epoch, _, valid in curve.points if task in valid
+        ]
         for curve in curves
         for task in tasks
     }
@@ -82,14 +84,8 @@ def _draw_scores(
                     place = across.place(epoch), up.place(value)
                     shape = MARKERS[index % len(MARKERS)]
                     draw_marker(picture, shape, *place, class_, size=2.2)
-                    _ring_best(picture, curve, epoch, place)
-
-
-def _ring_best(
-    picture: Element, curve: Curve, epoch: float, place: tuple[float, float]
-) -> None:
-    if curve.best_epoch is not None and math.isclose(epoch, curve.best_epoch):
-        add(picture, "circle", cx=place[0], cy=place[1], r=6, class_="ring")
+                    if epoch in curve.kept_epochs:
+                        add(picture, "circle", cx=place[0], cy=place[1], r=6, class_="ring")
 
 
 def _draw_frame(picture: Element, name: str, up: Scale, *, most: int) -> None:

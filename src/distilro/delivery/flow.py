@@ -1,180 +1,116 @@
-"""The picture of the workflow: boxes for rules, arrows for files, laid out in layers.
+"""The picture of the workflow: boxes for rules, arrows for files.
 
-A box stands one layer after the last of those it needs. Arrows that a longer way already implies
-are left out, or the picture would be a tangle; an arrow over several layers goes through a free
-place in each of them. Places inside a layer follow the mean place of the neighbours.
-
-Source: Sugiyama, Tagawa and Toda (1981), Methods for Visual Understanding of Hierarchical Systems.
+Where each box stands is `layers.py`'s business; here boxes and arrows are drawn, from left to
+right for a wide page or from top to bottom for a narrow one. An arrow that goes back (a model that
+teaches another one) is dashed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
+from distilro.delivery.layers import Flow, lay_out
 from distilro.delivery.svg import add, measure_text, start_picture
-from distilro.errors import ExportError
 
-_BOX_HEIGHT = 28.0
-_SWEEPS = 8
+_NOTE_SIZE = 9.5
+_MARGIN = 8
 
-Edge = tuple[str, str]
 Place = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Flow:
-    """A graph without cycles: node id -> label, and edges (from, to) between ids."""
-
-    labels: Mapping[str, str]
-    edges: Sequence[Edge]
-
-
 def draw_flow(flow: Flow, *, upright: bool) -> Element:
-    """Draw the graph from left to right, or from top to bottom where `upright`."""
-    edges = drop_implied_edges(flow)
-    layers, links = _lay_out(flow, edges)
-    width = max(measure_text(label) for label in flow.labels.values()) + 22
-    along, across = (58.0, width + 12) if upright else (width + 34, _BOX_HEIGHT + 16)
-    places = _place_nodes(layers, along, across)
-    if upright:
-        places = {node: (y, x) for node, (x, y) in places.items()}
-    half = width / 2
-    right = max(x for x, _ in places.values()) + half + 8
-    bottom = max(y for _, y in places.values()) + _BOX_HEIGHT / 2 + 8
-    places = {node: (x + half + 8, y + _BOX_HEIGHT / 2 + 8) for node, (x, y) in places.items()}
-    picture = start_picture(right + half + 8, bottom + _BOX_HEIGHT / 2 + 8, "The workflow's rules")
-    for chain in links:
-        _draw_arrow(picture, [places[node] for node in chain], half, upright=upright)
-    for node, label in flow.labels.items():
-        _draw_box(picture, label, places[node], half)
+    """Draw the graph from left to right, or, with the notes, from top to bottom if `upright`."""
+    plan = lay_out(flow)
+    half = _measure_boxes(flow, notes=upright) / 2
+    tall = 38.0 if upright else 28.0
+    along, across = (tall + 26, 2 * half + 12) if upright else (2 * half + 30, tall + 18)
+    most = max(len(layer) for layer in plan.layers)
+    places = {}
+    for depth, layer in enumerate(plan.layers):
+        for index, node in enumerate(layer):
+            place = depth * along, (index + (most - len(layer)) / 2) * across
+            x, y = reversed(place) if upright else place
+            places[node] = (x + half + _MARGIN, y + tall / 2 + _MARGIN)
+    width = max(x for x, _ in places.values()) + half + _MARGIN
+    height = max(y for _, y in places.values()) + tall / 2 + _MARGIN
+    picture = start_picture(width, height, "The rules of the workflow")
+    for chain in plan.chains:
+        way = [places[node] for node in chain]
+        _draw_arrow(picture, way, reach=tall / 2 if upright else half, upright=upright)
+    for start, end in plan.back:
+        reach = tall / 2 if upright else half
+        _draw_back(picture, places[start], places[end], reach=reach, upright=upright)
+    for node in flow.labels:
+        _draw_box(picture, flow, node, (*places[node], half, tall), notes=upright)
     return picture
 
 
-def rank_nodes(flow: Flow) -> dict[str, int]:
-    """Return each node's layer: the length of the longest way to it; ExportError on a cycle."""
-    before = _group_edges((end, start) for start, end in flow.edges)
-    ranks: dict[str, int] = {}
-    while len(ranks) < len(flow.labels):
-        ready = [
-            node
-            for node in flow.labels
-            if node not in ranks and all(other in ranks for other in before.get(node, ()))
-        ]
-        if not ready:
-            left = sorted(set(flow.labels) - set(ranks))
-            raise ExportError(
-                f"The rule graph has a cycle, or an edge from an unknown node, among {left}; "
-                "expected nodes and edges of a workflow. Make the graph file again."
-            )
-        for node in ready:
-            ranks[node] = max((ranks[other] + 1 for other in before.get(node, ())), default=0)
-    return ranks
+def _measure_boxes(flow: Flow, *, notes: bool) -> float:
+    widths = [measure_text(label) for label in flow.labels.values()]
+    if notes:
+        widths += [measure_text(note, _NOTE_SIZE) for note in flow.notes.values()]
+    return max(widths) + 20
 
 
-def drop_implied_edges(flow: Flow) -> list[Edge]:
-    """Return the edges without those that a longer way implies (the transitive reduction).
-
-    >>> drop_implied_edges(Flow(dict.fromkeys("abc", ""), [("a", "b"), ("b", "c"), ("a", "c")]))
-    [('a', 'b'), ('b', 'c')]
-    """
-    ranks = rank_nodes(flow)
-    after = _group_edges(flow.edges)
-    reached: dict[str, set[str]] = {}
-    for node in sorted(flow.labels, key=lambda name: -ranks[name]):
-        ends = after.get(node, [])
-        reached[node] = set(ends).union(*(reached[end] for end in ends))
-    return [
-        (start, end)
-        for start, end in dict.fromkeys(flow.edges)
-        if not any(end in reached[other] for other in after[start])
-    ]
-
-
-def _lay_out(flow: Flow, edges: Sequence[Edge]) -> tuple[list[list[str]], list[list[str]]]:
-    """Return the layers of nodes, in order, and each edge as its chain of nodes."""
-    ranks = _pull_late(flow, edges, rank_nodes(flow))
-    layers: list[list[str]] = [[] for _ in range(max(ranks.values()) + 1)]
-    for node in flow.labels:
-        layers[ranks[node]].append(node)
-    links = []
-    for start, end in edges:
-        chain = [start]
-        for layer in range(ranks[start] + 1, ranks[end]):
-            chain.append(f"{start}\0{end}\0{layer}")  # a free place, not a node
-            layers[layer].append(chain[-1])
-        links.append([*chain, end])
-    _order_layers(layers, links)
-    return layers, links
+def _draw_box(
+    picture: Element,
+    flow: Flow,
+    node: str,
+    box: tuple[float, float, float, float],
+    *,
+    notes: bool,
+) -> None:
+    x, y, half, tall = box
+    note = flow.notes.get(node, "")
+    group = add(picture, "g")
+    add(group, "title", f"{flow.labels[node]}: {note}" if note else flow.labels[node])
+    corner = {"x": x - half, "y": y - tall / 2}
+    add(group, "rect", **corner, width=2 * half, height=tall, rx=6, class_="box")
+    shown = bool(notes and note)
+    add(group, "text", flow.labels[node], x=x, y=y - 2 if shown else y + 4, text_anchor="middle")
+    if shown:
+        size = f"font-size:{_NOTE_SIZE}px"
+        add(group, "text", note, x=x, y=y + 12, text_anchor="middle", class_="soft", style=size)
 
 
-def _pull_late(flow: Flow, edges: Sequence[Edge], ranks: dict[str, int]) -> dict[str, int]:
-    """Move each node that needs nothing right before the first that needs it."""
-    after = _group_edges(edges)
-    needy = {end for _, end in edges}
-    late = dict(ranks)
-    for node in flow.labels:
-        if node not in needy and after.get(node):
-            late[node] = min(ranks[end] for end in after[node]) - 1
-    return late
-
-
-def _order_layers(layers: list[list[str]], links: Sequence[Sequence[str]]) -> None:
-    pairs = [(a, b) for chain in links for a, b in zip(chain, chain[1:], strict=False)]
-    ahead, back = _group_edges(pairs), _group_edges((b, a) for a, b in pairs)
-    for sweep in range(_SWEEPS):
-        neighbours = back if sweep % 2 == 0 else ahead
-        place = {node: i - len(row) / 2 for row in layers for i, node in enumerate(row)}
-        for row in layers if sweep % 2 == 0 else reversed(layers):
-            means = {node: _mean([place[n] for n in neighbours.get(node, [])], place[node])
-                     for node in row}  # fmt: skip
-            row.sort(key=lambda node: means[node])  # noqa: B023 - used at once
-            place.update((node, i - len(row) / 2) for i, node in enumerate(row))
-
-
-def _place_nodes(layers: Sequence[Sequence[str]], along: float, across: float) -> dict[str, Place]:
-    most = max(len(row) for row in layers)
-    return {
-        node: (layer * along, (index + (most - len(row)) / 2) * across)
-        for layer, row in enumerate(layers)
-        for index, node in enumerate(row)
-    }
-
-
-def _draw_box(picture: Element, label: str, place: Place, half: float) -> None:
-    x, y = place
-    add(picture, "rect", x=x - half, y=y - _BOX_HEIGHT / 2, width=2 * half, height=_BOX_HEIGHT,
-        rx=6, class_="box")  # fmt: skip
-    add(picture, "text", label, x=x, y=y + 4, text_anchor="middle")
-
-
-def _draw_arrow(picture: Element, way: Sequence[Place], half: float, *, upright: bool) -> None:
-    reach = _BOX_HEIGHT / 2 if upright else half
-    step = (0.0, reach) if upright else (reach, 0.0)
-    start = (way[0][0] + step[0], way[0][1] + step[1])
-    tip = (way[-1][0] - step[0], way[-1][1] - step[1])
+def _draw_arrow(picture: Element, way: Sequence[Place], *, reach: float, upright: bool) -> None:
+    """Draw an arrow through all places: straight past boxes, bent only between layers."""
+    dx, dy = (0.0, reach) if upright else (reach, 0.0)
+    points = [(way[0][0] + dx, way[0][1] + dy)]
+    for x, y in way[1:-1]:
+        points += [(x - dx, y - dy), (x + dx, y + dy)]
+    tip = way[-1][0] - dx, way[-1][1] - dy
     end = (tip[0], tip[1] - 6) if upright else (tip[0] - 6, tip[1])
-    points = [start]
-    for x, y in way[1:-1]:  # straight past the boxes of a layer, bent only between layers
-        points += [(x - step[0], y - step[1]), (x + step[0], y + step[1])]
-    path = f"M{start[0]:.1f} {start[1]:.1f}"
+    path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
     for (x1, y1), (x2, y2) in zip(points, [*points[1:], end], strict=True):
         mx, my = (x1 + x2) / 2, (y1 + y2) / 2
-        bend = (f"{x1:.1f} {my:.1f} {x2:.1f} {my:.1f}" if upright
-                else f"{mx:.1f} {y1:.1f} {mx:.1f} {y2:.1f}")  # fmt: skip
-        path += f"C{bend} {x2:.1f} {y2:.1f}"
+        bend = (x1, my, x2, my) if upright else (mx, y1, mx, y2)
+        path += "C" + " ".join(f"{number:.1f}" for number in (*bend, x2, y2))
     add(picture, "path", d=path, class_="arrow")
-    (x, y), d = tip, 4
-    corners = ((x, y), (x - d, y - 7), (x + d, y - 7)) if upright else (
-        (x, y), (x - 7, y - d), (x - 7, y + d))  # fmt: skip
-    add(picture, "polygon", points=" ".join(f"{a:.1f},{b:.1f}" for a, b in corners), class_="tip")
+    _draw_tip(picture, tip, (0, 1) if upright else (1, 0))
 
 
-def _group_edges(edges: Iterable[Edge]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for start, end in edges:
-        groups.setdefault(start, []).append(end)
-    return groups
+def _draw_back(picture: Element, start: Place, end: Place, *, reach: float, upright: bool) -> None:
+    """Draw a dashed arrow from a later box to an earlier one, beside the way there."""
+    side = 9.0
+    if upright:
+        (x1, y1), (x2, y2) = (start[0] + side, start[1] - reach), (end[0] + side, end[1] + reach)
+        middle = (y1 + y2) / 2
+        bend, towards = (x1, middle, x2, middle, x2, y2 + 6), (0, -1)
+    else:
+        (x1, y1), (x2, y2) = (start[0] - reach, start[1] + side), (end[0] + reach, end[1] + side)
+        middle = (x1 + x2) / 2
+        bend, towards = (middle, y1, middle, y2, x2 + 6, y2), (-1, 0)
+    path = f"M{x1:.1f} {y1:.1f}C" + " ".join(f"{number:.1f}" for number in bend)
+    add(picture, "path", d=path, class_="arrow back")
+    _draw_tip(picture, (x2, y2), towards)
 
 
-def _mean(values: Sequence[float], otherwise: float) -> float:
-    return sum(values) / len(values) if values else otherwise
+def _draw_tip(picture: Element, tip: Place, towards: tuple[int, int]) -> None:
+    (x, y), (dx, dy), length, half = tip, towards, 7, 4
+    corners = [
+        (x, y),
+        (x - length * dx - half * dy, y - length * dy - half * dx),
+        (x - length * dx + half * dy, y - length * dy + half * dx),
+    ]
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in corners)
+    add(picture, "polygon", points=points, class_="tip")

@@ -13,7 +13,7 @@ from typing import Any
 
 from distilro.artifacts import read_json
 from distilro.corpora.registry import Dataset, load_dataset
-from distilro.delivery.flow import Flow
+from distilro.delivery.layers import Flow
 from distilro.errors import ExportError
 
 
@@ -88,10 +88,12 @@ def read_corpora(registry: str | Path, summaries: Sequence[str | Path]) -> list[
 
 
 def read_flow(path: str | Path) -> Flow:
-    """Read the graph of rules: nodes with `id` and `label`, edges as pairs of ids."""
+    """Read the graph of rules: nodes with `id`, `label` and perhaps `text`, edges as pairs of ids."""
     source = read_object(path)
-    labels = {node.get("id"): node.get("label") for node in source.list("nodes")}
-    return Flow(labels, [(start, end) for start, end in source.get("edges")])
+    nodes = source.list("nodes")
+    labels = {node.get("id"): node.get("label") for node in nodes}
+    notes = {node.get("id"): node.values.get("text", "") for node in nodes}
+    return Flow(labels, [(start, end) for start, end in source.get("edges")], notes)
 
 
 def read_records(folder: str | Path | None, benchmarks: str | Path | None) -> Records:

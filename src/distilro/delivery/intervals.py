@@ -88,11 +88,10 @@ def _fill_panel(parent: Element, panel: Panel) -> None:
     bottom = _HEAD + len(rows) * _row_height(panel)
     add(parent, "text", shorten_text(panel.title, PANEL_WIDTH - 20, 12), x=8, y=14, class_="title")
     _draw_axis(parent, panel, scale, bottom)
-    for index, row in enumerate(rows):
-        top = _HEAD + index * _row_height(panel)
-        if index % 2 == 0:
-            add(parent, "rect", x=4, y=top, width=PANEL_WIDTH - 8, height=_row_height(panel),
-                class_="band")  # fmt: skip
+    height = _row_height(panel)
+    for index in range(0, len(rows), 2):
+        y = _HEAD + index * height
+        add(parent, "rect", x=4, y=y, width=PANEL_WIDTH - 8, height=height, class_="band")
     _draw_grid(parent, panel, scale, bottom)
     for index, row in enumerate(rows):
         _draw_row(parent, panel, row, scale, _HEAD + index * _row_height(panel))

@@ -9,12 +9,12 @@ from distilro.delivery.measures import Measure, TestSet
 from distilro.delivery.tables import Cell, Table, write_words
 
 LANGUAGES = {"ro": "Romanian", "en": "English"}
-Titles = Mapping[tuple[str, str], str]  # (task, test set) -> title
+Titles = Mapping[str, str]  # test set -> title of its dataset
 
 
 def title_test_set(test_set: TestSet, titles: Titles) -> str:
     """Return "REDv2 (Romanian)": the dataset's title, or the test set's own name."""
-    title = titles.get((test_set.task, test_set.name), test_set.name)
+    title = titles.get(test_set.name, test_set.name)
     return f"{title} ({LANGUAGES.get(test_set.language, test_set.language)})"
 
 

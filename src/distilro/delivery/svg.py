@@ -32,6 +32,7 @@ fill:var(--ink);color:var(--ink)}
 .picture .ring{fill:none;stroke:var(--ink);stroke-width:1.2}
 .picture .box{fill:var(--band);stroke:var(--line);stroke-width:1.2}
 .picture .arrow{fill:none;stroke:var(--soft);stroke-width:1.3}
+.picture .back{stroke-dasharray:4 3}
 .picture .tip{fill:var(--soft);stroke:none}
 """
 LIGHT = (

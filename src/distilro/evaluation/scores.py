@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from distilro.artifacts import write_atomically
+from distilro.corpora.copies import EVALUATION_SPLITS
 from distilro.errors import DataError, IntegrityError
 from distilro.evaluation.metrics import compute_metrics, count_outcomes, count_rows, decide_labels
 from distilro.evaluation.predictions import Predictions
@@ -77,12 +78,16 @@ def score_predictions(
 
 
 def find_near_copies(audit: pa.Table) -> set[str]:
-    """Return the ids on either side of a pair of the audit whose other side is a training row."""
-    copies: set[str] = set()
-    for own, other in (("", "other_"), ("other_", "")):
-        touches = audit.filter(pc.equal(audit.column(f"{other}split"), "train"))
-        copies.update(touches.column(f"{own}id").to_pylist())
-    return copies
+    """Return the validation and test rows that have an exact or near copy in a training split.
+
+    `audit` is a table of `corpora.audit.read_audit`; the training split may be any dataset's.
+    """
+    evaluation = pa.array(EVALUATION_SPLITS)
+    touched = pc.and_(
+        pc.invert(pc.is_in(audit.column("split"), evaluation)),
+        pc.is_in(audit.column("other_split"), evaluation),
+    )
+    return set(audit.filter(touched).column("other_id").to_pylist())
 
 
 def sort_scores(scores: Iterable[Score]) -> list[Score]:

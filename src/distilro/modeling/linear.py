@@ -97,8 +97,7 @@ def fit_linear(examples: Examples, settings: LinearSettings, seed: int) -> Linea
         DataError: no n-gram is frequent enough, or a multi-class task shows fewer than two labels.
         SettingsError: a range of n-gram lengths is empty.
     """
-    ngrams = fit_ngrams(examples.text, settings)
-    features = ngrams.transform(examples.text)  # [N, F]
+    ngrams, features = fit_ngrams(examples.text, settings)  # features: [N, F]
     fit = _fit_labels if examples.task.kind == "multi_label" else _fit_classes
     with threadpool_limits(limits=1):  # subtle: sums would depend on the number of threads
         coefficients, intercepts, learned = fit(

@@ -47,19 +47,22 @@ class Ngrams:
         return rebuilt
 
 
-def fit_ngrams(texts: Sequence[str], settings: LinearSettings) -> Ngrams:
-    """Choose the n-grams of a corpus and weigh them.
+def fit_ngrams(texts: Sequence[str], settings: LinearSettings) -> tuple[Ngrams, sp.csr_matrix]:
+    """Choose the n-grams of a corpus and weigh them; return them with the corpus's own vectors.
+
+    The vectors, sparse float64 [N, F], are those that `transform` gives, up to the rounding of idf
+    to float32; they come along because counting a large corpus again is half the work.
 
     Raises:
         DataError: no n-gram of a unit stands in enough texts.
         SettingsError: a range of n-gram lengths is empty or begins below one.
     """
-    terms, idf = {}, {}
+    terms, idf, features = {}, {}, []
     for unit in UNITS:
         _check_range(unit, settings)
         vectorizer = _make_vectorizer(unit, settings)
         try:
-            vectorizer.fit(texts)
+            features.append(vectorizer.fit_transform(texts))
         except ValueError as error:  # what scikit-learn raises for an empty vocabulary
             raise DataError(
                 f"No {unit} n-gram stands in at least {vectorizer.min_df} of the {len(texts)} "
@@ -67,7 +70,7 @@ def fit_ngrams(texts: Sequence[str], settings: LinearSettings) -> Ngrams:
             ) from error
         terms[unit] = vectorizer.get_feature_names_out().tolist()
         idf[unit] = vectorizer.idf_.astype(np.float32)
-    return Ngrams(settings, terms, idf)
+    return Ngrams(settings, terms, idf), sp.hstack(features, format="csr")
 
 
 def _check_range(unit: str, settings: LinearSettings) -> None:

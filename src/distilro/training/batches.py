@@ -16,27 +16,6 @@ _POOL_BATCHES = 50  # measured on REDv2 lengths: 0.97 of the tokens are real, as
 
 
 @dataclass(frozen=True)
-class RaggedTokens:
-    """Token ids of N texts, one after the other: text i is ids[offsets[i]:offsets[i + 1]]."""
-
-    ids: np.ndarray  # int32 [sum of lengths]
-    offsets: np.ndarray  # int64 [N + 1]
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Return the number of tokens of each text, int64 [N]."""
-        return np.diff(self.offsets)
-
-    def pad(self, rows: np.ndarray, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (ids, mask), both int64 [B, T], of the texts at `rows`; T is their longest."""
-        lengths = self.lengths[rows]
-        mask = np.arange(int(lengths.max()))[None, :] < lengths[:, None]  # [B, T]
-        ids = np.full(mask.shape, pad_id, dtype=np.int64)
-        ids[mask] = np.concatenate([self.ids[self.offsets[r] : self.offsets[r + 1]] for r in rows])
-        return ids, mask.astype(np.int64)
-
-
-@dataclass(frozen=True)
 class BatchLimits:
     """What a batch may hold at most; `tokens` counts padding."""
 

@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from distilro.corpora.examples import Task
 from distilro.errors import TrainingError
-from distilro.training.batches import Batch, BatchLimits, RaggedTokens, measure_padding, plan_epochs
+from distilro.modeling.ragged import RaggedTokens
+from distilro.training.batches import Batch, BatchLimits, measure_padding, plan_epochs
 from distilro.training.objectives import (
     compute_gold_loss,
     compute_teacher_loss,

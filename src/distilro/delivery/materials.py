@@ -1,0 +1,132 @@
+"""The data part of the page: corpora, labels, copies found by the audit, and mixtures.
+
+Counts only: no row of a corpus ever stands on the page.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from distilro.corpora.registry import SPLITS
+from distilro.delivery.inputs import Corpus, Source
+from distilro.delivery.results import LANGUAGES
+from distilro.delivery.tables import Cell, Table, write_count, write_words
+
+
+def build_corpora(corpora: Sequence[Corpus]) -> Table:
+    """Return the table of datasets: task, language, rows per split, licence and notes."""
+    rows = []
+    for corpus in corpora:
+        dataset = corpus.dataset
+        counts = _count_rows(corpus)
+        rows.append(
+            [
+                Cell(dataset.title, note=dataset.name),
+                *write_words(dataset.task, LANGUAGES[dataset.language]),
+                *(_write_optional(counts.get(split)) for split in SPLITS),
+                *write_words(dataset.licence, dataset.notes),
+            ]
+        )
+    head = write_words("dataset", "task", "language", *SPLITS, "licence", "notes")
+    return Table("Corpora, rows per split", head, rows)
+
+
+def build_labels(corpora: Sequence[Corpus]) -> list[Table]:
+    """Return a table per dataset: how many rows of each split have each label."""
+    tables = []
+    for corpus in corpora:
+        splits = corpus.summary.open("splits")
+        names = [split for split in SPLITS if split in splits.values]
+        totals = _count_rows(corpus)
+        counts = {split: splits.open(split).open("labels").values for split in names}
+        labels = dict.fromkeys(label for split in names for label in counts[split])
+        rows = [
+            [
+                Cell(label),
+                *(write_count(counts[split].get(label, 0), totals[split]) for split in names),
+            ]
+            for label in labels
+        ]
+        caption = f"{corpus.dataset.title}: rows with each label"
+        tables.append(Table(caption, write_words("label", *names), rows))
+    return tables
+
+
+def build_texts(corpora: Sequence[Corpus]) -> Table:
+    """Return the table of text statistics of every split, whatever the summaries count."""
+    texts = {
+        f"{corpus.dataset.name}/{split}": corpus.summary.open("splits").open(split).open("texts")
+        for corpus in corpora
+        for split in SPLITS
+        if split in corpus.summary.get("splits")
+    }
+    names = list(dict.fromkeys(name for source in texts.values() for name in source.values))
+    rows = [
+        [Cell(place), *(_write_statistic(source.values.get(name)) for name in names)]
+        for place, source in texts.items()
+    ]
+    head = write_words("split", *(name.replace("_", " ") for name in names))
+    return Table("Texts: rows with each property, and lengths in words", head, rows)
+
+
+def build_mixtures(manifests: Mapping[str, Source]) -> Table:
+    """Return the table of mixtures (name -> manifest): where the rows of each dataset went."""
+    counts = ("available_rows", "dropped_rows", "over_cap_rows", "over_share_rows", "rows")
+    rows = []
+    for name, manifest in manifests.items():
+        datasets = manifest.open("datasets")
+        for dataset in sorted(datasets.values):
+            account = datasets.open(dataset)
+            cells = [write_count(account.get(count)) for count in counts]
+            rows.append([*write_words(name, dataset), *cells])
+    head = [
+        *write_words("mixture", "dataset", "training rows"),
+        Cell("dropped", note="by the audit"),
+        Cell("left out", note="over the cap"),
+        Cell("left out", note="over the share"),
+        Cell("used"),
+    ]
+    return Table("Training mixtures", head, rows)
+
+
+def build_copies(audit: Source) -> Table:
+    """Return the table of splits that share texts: rows with exact and near copies."""
+    rows = []
+    for pair in audit.list("pairs"):
+        places = f"{pair.get('dataset')}/{pair.get('split')}"
+        other = f"{pair.get('other_dataset')}/{pair.get('other_split')}"
+        counts = [
+            pair.get(name)
+            for name in ("exact_rows", "near_rows", "other_touched_rows", "conflicting_pairs")
+        ]
+        rows.append([*write_words(places, other), *map(write_count, counts)])
+    head = [
+        *write_words("split", "shares texts with"),
+        Cell("exact copies", note="rows of the first"),
+        Cell("near copies", note="rows of the first"),
+        Cell("touched", note="rows of the second"),
+        Cell("conflicts", note="pairs whose labels differ"),
+    ]
+    return Table("Copies between and inside splits", head, rows)
+
+
+def build_dropped(audit: Source) -> Table:
+    """Return the table of training rows that were dropped because they touch a test."""
+    rows = []
+    for name, values in sorted(audit.open("dropped").values.items()):
+        count = Source(f"{audit.where}: dropped.{name}", values)
+        total, dropped = count.get("training_rows"), count.get("dropped_rows")
+        rows.append([Cell(name), write_count(total), write_count(dropped, total)])
+    head = write_words("dataset", "training rows", "dropped")
+    return Table("Training rows dropped: copies of validation or test rows", head, rows)
+
+
+def _count_rows(corpus: Corpus) -> dict[str, int]:
+    splits = corpus.summary.open("splits")
+    return {split: splits.open(split).get("rows") for split in splits.values}
+
+
+def _write_optional(count: int | None) -> Cell:
+    return Cell("–", kind="missing") if count is None else write_count(count)
+
+
+def _write_statistic(value: float | None) -> Cell:
+    return _write_optional(value) if value is None else Cell(f"{value:,}", kind="number")

@@ -1,0 +1,220 @@
+"""The report: one page that holds all its style and pictures and loads nothing.
+
+Everything on it comes from the files of a run (`Study`). The template escapes every value; only
+pictures, built as element trees by this package, and the style sheet go in as they are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from distilro import __version__
+from distilro.artifacts import hash_json
+from distilro.delivery.answer import answer_questions, format_metric
+from distilro.delivery.flow import draw_flow
+from distilro.delivery.inputs import Corpus, Records, Source
+from distilro.delivery.intervals import draw_panel, draw_panels
+from distilro.delivery.layers import Flow
+from distilro.delivery.materials import (
+    build_copies,
+    build_corpora,
+    build_dropped,
+    build_labels,
+    build_mixtures,
+    build_texts,
+)
+from distilro.delivery.measures import TestSet
+from distilro.delivery.results import (
+    build_matrix,
+    build_metrics,
+    build_panels,
+    title_test_set,
+)
+from distilro.delivery.svg import DARK, LIGHT, STYLE, render, render_alone
+from distilro.delivery.tables import Cell, Table, write_count, write_seconds, write_words
+from distilro.delivery.trainings import build_models, draw_trainings
+from distilro.errors import ExportError
+
+STYLE_FILE = "page.css"
+EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a page is about: the files of one scenario's run, read."""
+
+    scenario: str
+    settings: Source
+    test_sets: Sequence[TestSet]
+    corpora: Sequence[Corpus]
+    audit: Source
+    mixtures: Mapping[str, Source]
+    cards: Sequence[Source]
+    records: Records
+    flow: Flow
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Return dataset name -> title."""
+        return {corpus.dataset.name: corpus.dataset.title for corpus in self.corpora}
+
+    @property
+    def baselines(self) -> set[str]:
+        """Return the names of the linear recipes."""
+        recipes = self.settings.open("recipes")
+        return {name for name in recipes.values if recipes.open(name).get("kind") == "linear"}
+
+    @property
+    def demonstration(self) -> bool:
+        """Whether its numbers show that the parts work, and nothing else."""
+        sample = any(corpus.dataset.demonstration for corpus in self.corpora)
+        return sample or self.scenario == EMBEDDED
+
+
+def build_page(study: Study, template: str | Path) -> str:
+    """Return the page as HTML; the style sheet `page.css` lies beside the template.
+
+    Raises:
+        ExportError: the template is absent, or a file of the run lacks what the page shows.
+    """
+    # Here and not above: only this stage needs it, and every command imports its package.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+
+    template = Path(template)
+    if not template.is_file():
+        raise ExportError(f"{template} is missing; expected the page's template. Restore it.")
+    environment = Environment(
+        loader=FileSystemLoader(template.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    context = {
+        **_describe_results(study),
+        **_describe_materials(study),
+        **_describe_run(study),
+        "style": _mark_safe(read_style(template.parent / STYLE_FILE)),
+    }
+    return environment.get_template(template.name).render(context)
+
+
+def draw_results(study_sets: Sequence[TestSet], titles: Mapping[str, str], title: str) -> str:
+    """Return the dot plot of every test set as an SVG file of its own.
+
+    Its dashed line is the recipe called "linear", as in the matrix.
+    """
+    panels = build_panels(study_sets, titles, {"linear"})
+    return render_alone(draw_panels(panels, columns=2, title=title))
+
+
+def read_style(path: str | Path) -> str:
+    """Return the page's style sheet with the pictures' colours and rules filled in."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ExportError(f"{path} is missing; expected the page's style. Restore it.") from None
+    return text.replace("@@LIGHT@@", LIGHT).replace("@@DARK@@", DARK) + STYLE
+
+
+def _describe_results(study: Study) -> dict[str, Any]:
+    evaluation = study.settings.open("evaluation")
+    sets, titles, baselines = study.test_sets, study.titles, study.baselines
+    panels = build_panels(sets, titles, baselines)
+    return {
+        "scenario": study.scenario,
+        "title": study.settings.open("delivery").get("title"),
+        "tasks": list(dict.fromkeys(test_set.task for test_set in sets)),
+        "demonstration": study.demonstration,
+        "demonstration_rows": f"{_count_rows(study.corpora):,}",
+        "confidence": f"{100 * evaluation.get('confidence'):g} %",
+        "samples": f"{evaluation.get('bootstrap_samples'):,}",
+        "answers": [
+            {
+                "title": f"{answer.test_set.task}: {title_test_set(answer.test_set, titles)}",
+                "metric": format_metric(answer.test_set.primary),
+                "headline": answer.headline,
+                "verdict": answer.verdict,
+            }
+            for answer in answer_questions(sets, baselines)
+        ],
+        "panels": [_mark_safe(render(draw_panel(panel))) for panel in panels],
+        "matrix": build_matrix(sets, titles),
+        "metrics": build_metrics(sets, titles),
+    }
+
+
+def _describe_materials(study: Study) -> dict[str, Any]:
+    return {
+        "curves": [_mark_safe(picture) for picture in draw_trainings(study.cards)],
+        "models": build_models(study.cards),
+        "corpora": build_corpora(study.corpora),
+        "labels": build_labels(study.corpora),
+        "texts": build_texts(study.corpora),
+        "mixtures": build_mixtures(study.mixtures),
+        "copies": build_copies(study.audit),
+        "dropped": build_dropped(study.audit),
+        "sources": [corpus.dataset for corpus in study.corpora],
+    }
+
+
+def _describe_run(study: Study) -> dict[str, Any]:
+    settings = dict(study.settings.values)
+    return {
+        "flow_wide": _mark_safe(render(draw_flow(study.flow, upright=False))),
+        "flow_tall": _mark_safe(render(draw_flow(study.flow, upright=True))),
+        "settings": yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
+        "settings_hash": hash_json(settings),
+        "version": __version__,
+        "machine": _describe_machine(study.records),
+        "timings": _build_timings(study.records),
+        "commands": [
+            "source .venv/bin/activate",
+            f"snakemake --cores all --resources gpu=1 --config scenario={study.scenario}",
+        ],
+    }
+
+
+def _describe_machine(records: Records) -> list[tuple[str, str]]:
+    """Return names and values; where jobs ran on several machines, one line for each."""
+    lines = []
+    for machine in (*records.hardware, *records.versions):
+        lines += [(name.replace("_", " "), _write_value(value)) for name, value in machine.items()]
+    if records.threads:
+        lines.append(("threads of a job", _write_value(records.threads)))
+    return lines
+
+
+def _build_timings(records: Records) -> Table:
+    total = sum(timing.seconds for timing in records.timings)
+    rows = [
+        [
+            Cell(timing.stage),
+            write_count(timing.jobs),
+            Cell(write_seconds(timing.seconds), kind="number", share=timing.seconds / total),
+            Cell(write_seconds(timing.longest_seconds), kind="number"),
+        ]
+        for timing in records.timings
+    ]
+    head = write_words("stage", "jobs", "time of all jobs", "longest job")
+    caption = f"Time per stage: {write_seconds(total)} over all jobs, some side by side"
+    return Table(caption, head, rows)
+
+
+def _count_rows(corpora: Sequence[Corpus]) -> int:
+    splits = [corpus.summary.open("splits") for corpus in corpora]
+    return sum(part.open(split).get("rows") for part in splits for split in part.values)
+
+
+def _write_value(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def _mark_safe(markup: str) -> Any:  # noqa: ANN401 - markupsafe.Markup, imported only here
+    from markupsafe import Markup  # noqa: PLC0415
+
+    return Markup(markup)  # noqa: S704 - our own element trees and style sheet

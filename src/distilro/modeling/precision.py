@@ -1,0 +1,44 @@
+"""Which number format the matrix products run in: float32, or bfloat16 under autocast."""
+
+from pathlib import Path
+
+import torch
+
+from distilro.errors import SettingsError
+
+SETTINGS = ("auto", "bf16", "fp32")
+# Without one of these a processor computes bfloat16 by converting, which is slower than float32.
+_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
+
+
+def choose_precision(setting: str, device: str | None = None) -> str:
+    """Return "bf16" or "fp32": what `setting` says or, for "auto", what the hardware is fast in.
+
+    Args:
+        setting: "auto", "bf16" or "fp32".
+        device: "cpu" or "cuda"; None is the GPU where this process sees one.
+
+    Raises:
+        SettingsError: the setting is none of the three.
+    """
+    if setting not in SETTINGS:
+        raise SettingsError(f"precision: expected one of {', '.join(SETTINGS)}, got {setting!r}.")
+    if setting != "auto":
+        return setting
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    fast = torch.cuda.is_bf16_supported() if device.startswith("cuda") else has_cpu_bfloat16()
+    return "bf16" if fast else "fp32"
+
+
+def has_cpu_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether the processor multiplies bfloat16 matrices in hardware.
+
+    A machine that does not say (no such file) counts as one that does not.
+    """
+    try:
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return not _CPU_FLAGS.isdisjoint(flags.split())

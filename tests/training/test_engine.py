@@ -1,0 +1,188 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from distilro.corpora.examples import Task
+from distilro.errors import TrainingError
+from distilro.modeling.ragged import RaggedTokens
+from distilro.training.batches import BatchLimits
+from distilro.training.engine import LoopSettings, TaskData, compute_losses, train_classifier
+
+TASKS = {
+    "topic": Task("topic", "multi_class", ("culture", "sports", "tech")),
+    "emotion": Task("emotion", "multi_label", ("joy", "fear")),
+}
+SETTINGS = LoopSettings(
+    epochs=3,
+    learning_rate=0.05,
+    limits=BatchLimits(8, 64),
+    warmup_share=0.1,
+    weight_decay=0.01,
+    layer_decay=1.0,
+    clip_norm=1.0,
+    precision="fp32",
+    sampling="proportional",
+    anneal=None,
+    seed=0,
+)
+
+
+class BagOfWords(nn.Module):
+    """A mean of word vectors and a head per task: enough to learn, quick to train."""
+
+    def __init__(self, seed: int = 0, dropout: float = 0.1) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        self.encoder = nn.Embedding(20, 8)
+        self.encoder.config = SimpleNamespace(pad_token_id=0)
+        self.dropout = nn.Dropout(dropout)
+        self.heads = nn.ModuleDict({n: nn.Linear(8, len(t.labels)) for n, t in TASKS.items()})
+
+    def forward(self, task, ids, mask):
+        states = self.encoder(ids) * mask[..., None]  # [B, T, 8]
+        return self.heads[task](self.dropout(states.sum(1) / mask.sum(1, keepdim=True)))
+
+
+def make_data(name, rows=40, teacher=None):
+    """Texts whose first word gives the label away."""
+    task, rng = TASKS[name], np.random.default_rng(1)
+    labels = rng.integers(len(task.labels), size=rows)
+    lengths = rng.integers(2, 7, size=rows)
+    words = [np.concatenate([[label + 1], rng.integers(10, 20, n - 1)]) for label, n in zip(labels, lengths, strict=True)]
+    tokens = RaggedTokens(
+        np.concatenate(words).astype(np.int32), np.concatenate([[0], np.cumsum(lengths)])
+    )
+    target = np.eye(len(task.labels), dtype=np.float32)[labels]
+    ids = [f"{name}{row}" for row in range(rows)]
+    return TaskData(task, ids, tokens, target, np.ones(target.shape, bool), teacher)
+
+
+def make_teacher(data, kind="right"):
+    target = data.target if kind == "right" else data.target[::-1]
+    return np.ascontiguousarray(0.9 * target + 0.1 / target.shape[1], dtype=np.float32)
+
+
+def measure_accuracy(data):
+    def score(classifier):
+        classifier.eval()
+        ids, mask = data.tokens.pad(np.arange(len(data.ids)), 0)
+        with torch.no_grad():
+            logits = classifier(data.task.name, torch.from_numpy(ids), torch.from_numpy(mask))
+        return {data.task.name: float((logits.argmax(1).numpy() == data.target.argmax(1)).mean())}
+
+    return score
+
+
+def train(data, settings=SETTINGS, seed=0):
+    classifier = BagOfWords(seed)
+    training = train_classifier(classifier, data, settings, measure_accuracy(data[0]))
+    weights = torch.cat([p.detach().reshape(-1) for p in classifier.parameters()])
+    return training, weights, classifier
+
+
+def test_it_learns_what_the_first_word_gives_away():
+    training, _, _ = train([make_data("topic")], replace(SETTINGS, epochs=15))
+    assert training.best_score > 0.9
+    assert training.history[-1]["loss"] < training.history[0]["loss"]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others():
+    first, again = train([make_data("topic")])[1], train([make_data("topic")])[1]
+    other = train([make_data("topic")], replace(SETTINGS, seed=1))[1]
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_teacher_of_weight_zero_leaves_the_supervised_weights_to_the_last_bit():
+    data = make_data("topic")
+    taught = replace(data, teacher=make_teacher(data, "wrong"))
+    assert torch.equal(
+        train([data])[1], train([taught], replace(SETTINGS, anneal=0.0))[1]
+    )
+
+
+@pytest.mark.parametrize("anneal", [0.5, 1.0, "linear"])
+def test_a_teacher_with_weight_changes_the_weights(anneal):
+    data = make_data("topic")
+    taught = replace(data, teacher=make_teacher(data))
+    assert not torch.equal(
+        train([data])[1], train([taught], replace(SETTINGS, anneal=anneal))[1]
+    )
+
+
+def test_a_student_of_a_shuffled_teacher_is_worse():
+    data = make_data("topic")
+    settings = replace(SETTINGS, anneal=1.0, epochs=15)
+    right = train([replace(data, teacher=make_teacher(data))], settings)[0].best_score
+    wrong = train([replace(data, teacher=make_teacher(data, "wrong"))], settings)[0].best_score
+    assert wrong < right - 0.2
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("learning_rate", 0.01),
+        ("warmup_share", 0.5),
+        ("weight_decay", 0.5),
+        ("clip_norm", 1e-3),
+        ("layer_decay", 0.5),
+        ("epochs", 2),
+        ("sampling", "uniform"),
+        ("precision", "bf16"),
+        ("limits", BatchLimits(4, 64)),
+    ],
+)
+def test_every_setting_has_an_effect(field, value):
+    data = [make_data("topic"), make_data("emotion", rows=12)]
+    assert not torch.equal(train(data)[1], train(data, replace(SETTINGS, **{field: value}))[1])
+
+
+def test_the_best_epoch_is_kept_and_not_the_last():
+    scores = iter([0.2, 0.9, 0.5])
+    kept = {}
+
+    def score(classifier):
+        value = next(scores)
+        kept[value] = [p.detach().clone() for p in classifier.parameters()]
+        return {"topic": value}
+
+    classifier = BagOfWords()
+    training = train_classifier(classifier, [make_data("topic")], SETTINGS, score)
+    assert (training.best_score, training.best_step) == (0.9, training.history[1]["step"])
+    assert all(map(torch.equal, classifier.parameters(), kept[0.9]))
+
+
+def test_several_tasks_share_the_body_and_each_trains_its_head():
+    data = [make_data("topic"), make_data("emotion", rows=12)]
+    before = BagOfWords()
+    _, _, after = train(data)
+    for name, parameter in before.named_parameters():
+        assert not torch.equal(parameter, after.get_parameter(name)), name
+
+
+def test_the_cost_of_a_run_is_counted():
+    data = make_data("topic")
+    training = train([data])[0]
+    assert training.tokens == 3 * int(data.tokens.lengths.sum())
+    assert training.steps == training.history[-1]["step"]
+    assert 0.0 <= training.padding_share < 0.5
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run_at_its_step():
+    data = make_data("topic")
+    classifier = BagOfWords()
+    with torch.no_grad():
+        classifier.encoder.weight[1] = float("inf")
+    with pytest.raises(TrainingError, match=r"step 0 of .*topic.*learning rate.*topic\d+"):
+        train_classifier(classifier, [data], SETTINGS, measure_accuracy(data))
+
+
+def test_the_loss_of_an_example_does_not_depend_on_its_batch():
+    data, classifier = make_data("topic"), BagOfWords().eval()
+    together = compute_losses(classifier, data, np.arange(10), 0.0, "fp32")
+    alone = [compute_losses(classifier, data, np.array([r]), 0.0, "fp32") for r in range(10)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-6)
