@@ -5,7 +5,7 @@ PYTHON ?= python3
 CORES ?= all
 GPUS ?= 1
 # Another build of torch is chosen by its index: make run TORCH_INDEX=https://download.pytorch.org/whl/cpu
-# (or .../cu130, .../rocm7.1). The choice is remembered in .venv until another one is made.
+# (.../cu130 for CUDA 13, and so on). The choice is remembered in .venv until another one is made.
 -include .venv/torch.mk
 PINNED_TORCH := torch==2.13.0
 TORCH ?= $(PINNED_TORCH)
@@ -41,7 +41,7 @@ resume: setup  ## go on after a crash or a kill, when no other run is at work in
 	$(ACTIVATE) $(SNAKEMAKE) --rerun-incomplete
 
 replay: setup  ## the workflow's own tests: a small part of the DAG, in clones
-	$(ACTIVATE) pytest -m workflow $(ARGS)
+	$(ACTIVATE) pytest tests/workflow -m workflow $(ARGS)
 
 lint: setup  ## style of the code and of the workflow
 	$(ACTIVATE) ruff check .

@@ -1,9 +1,13 @@
 """What every test may ask for."""
 
+import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from distilro.cli import main
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +17,20 @@ def mirror() -> Path:
     if not folder:
         pytest.skip("DISTILRO_MIRROR is not set: the real corpora are not at hand")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def prepare_corpus(mirror, tmp_path_factory) -> Callable[[str], Path]:
+    """Give a function that fetches and prepares a dataset, once a session, and says where."""
+    folder = tmp_path_factory.mktemp("corpora")
+    registry = str(Path(__file__).resolve().parent.parent / "data" / "registry")
+
+    @functools.cache
+    def prepare(dataset: str) -> Path:
+        manifest, out = folder / "raw" / dataset / "manifest.json", folder / "prepared" / dataset
+        source = ["--dataset", dataset, "--registry", registry]
+        assert main(["fetch", *source, "--out", str(manifest)]) == 0
+        assert main(["prepare", *source, "--manifest", str(manifest), "--out", str(out)]) == 0
+        return out
+
+    return prepare

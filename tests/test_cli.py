@@ -19,7 +19,9 @@ def run_python(script: str) -> str:
 
 def test_help_names_every_stage_with_a_sentence():
     stages = cli.describe_stages()
-    assert {"fetch", "prepare", "audit", "mix", "train", "logits", "predict", "report"} <= set(stages)
+    assert {"fetch", "prepare", "audit", "mix", "train", "logits", "predict", "report"} <= set(
+        stages
+    )
     assert all(text.endswith(".") for text in stages.values())
 
 
@@ -33,12 +35,16 @@ def test_help_loads_nothing_heavy_and_takes_half_a_second_at_most():
     seconds = []
     for _ in range(3):
         began = time.perf_counter()
-        run_python("from distilro import cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit: pass")
+        run_python(
+            "from distilro import cli\ntry:\n    cli.main(['--help'])\nexcept SystemExit: pass"
+        )
         seconds.append(time.perf_counter() - began)
     assert min(seconds) < 0.5
 
 
-@pytest.mark.parametrize("command", ["fetch", "prepare", "audit", "mix", "score", "matrix", "report"])
+@pytest.mark.parametrize(
+    "command", ["fetch", "prepare", "audit", "mix", "score", "matrix", "report"]
+)
 def test_a_stage_that_needs_no_torch_does_not_load_it(command):
     script = f"import sys, distilro.commands.{command}\nprint('torch' in sys.modules)"
     assert run_python(script).strip() == "False"

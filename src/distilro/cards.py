@@ -14,7 +14,15 @@ from pathlib import Path
 from distilro.artifacts import write_json
 from distilro.devices import describe_hardware
 
-_LIBRARIES = ("numpy", "pyarrow", "safetensors", "scikit-learn", "tokenizers", "torch", "transformers")
+_LIBRARIES = (
+    "numpy",
+    "pyarrow",
+    "safetensors",
+    "scikit-learn",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
 
 
 def list_versions() -> dict[str, str]:

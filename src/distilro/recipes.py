@@ -102,7 +102,9 @@ def list_mixtures(cell: Cell, settings: Settings) -> list[Mixture]:
     """Return the training sets of a cell: stage by stage, task by task, without repeats."""
     stages = settings.recipes[cell.recipe].stages
     tasks = list_tasks(cell.scope, settings)
-    return list(dict.fromkeys(Mixture(task, name_stage(stage)) for stage in stages for task in tasks))
+    return list(
+        dict.fromkeys(Mixture(task, name_stage(stage)) for stage in stages for task in tasks)
+    )
 
 
 def list_all_mixtures(settings: Settings) -> list[Mixture]:
@@ -180,9 +182,7 @@ def describe_training(cell: Cell, settings: Settings) -> dict[str, object]:
             "seed": training.seeds[0],
         }
     schedule = training.joint if cell.scope == ALL_TASKS else training.task
-    optimisation = training.model_dump(
-        mode="json", exclude={"recipes", "task", "joint", "linear"}
-    )
+    optimisation = training.model_dump(mode="json", exclude={"recipes", "task", "joint", "linear"})
     return {
         **common,
         **optimisation,

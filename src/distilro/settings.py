@@ -248,7 +248,10 @@ def _list_keys(section: type[BaseModel], path: tuple[str | int, ...]) -> list[st
     schema = section.model_json_schema()
     definitions = schema.get("$defs", {})
     for part in path:
-        by_name = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties")]
+        by_name = [
+            *schema.get("patternProperties", {}).values(),
+            schema.get("additionalProperties"),
+        ]
         below = schema.get("properties", {}).get(part) or next(filter(None, by_name), {})
         choices = [below, *below.get("anyOf", [])]
         reference = next((choice["$ref"] for choice in choices if "$ref" in choice), "")

@@ -20,9 +20,12 @@ PLACEHOLDERS = ("<ent>", "<url>", "<user>", "<tel>", "<email>")
 _SPACES = "\t\n\x0b\x0c\r \x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _EMOJI = "\ufe0f\u2600-\u27bf\U0001f000-\U0001faff"
 # An entity that lost its ampersand, with the space that stands in its place where there is one.
-_BARE = "(?:(?<!&) |(?<![A-Za-z0-9& ]))"
+_BARE = "(?:(?<!&) |(?<![& ]))"
+_BARE_WORD = "(?:(?<!&) |(?<![A-Za-z0-9& ]))"  # the end of a longer word is no entity
 _MASKED_ENTITY = r"<\|(?:PERSON|NAME|LOCATION|ORGANIZATION|RELIGION)\|>"
 _BRACKETED_ENTITY = r"\[(?:NAME|PERSON|RELIGION|LOCATION)\]"
+_WWW = r"(?<![A-Za-z0-9])[Ww][Ww][Ww]\.(?=[A-Za-z0-9])"  # not the one in "awww..."
+_URL = f"(?:[Hh][Tt][Tt][Pp][Ss]?://|{_WWW})[^{_SPACES}<>]+"
 _EMAIL = r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+"
 
 
@@ -71,14 +74,14 @@ RULES: tuple[Rule, ...] = (
     Rule("backslash", r"\\+", " ", ("en",)),  # AG News: a lost line break
     # Ampersands first, so that no later replacement can make a new entity.
     Rule("ampersand", "&(?:amp;|#0?38;)+", "&"),
-    Rule("bare_ampersand", f"{_BARE}(?:amp|#0?38);", "&", ("en",)),
+    Rule("bare_ampersand", f"{_BARE_WORD}amp;|{_BARE}#0?38;", "&", ("en",)),
     Rule("escaped_tag", "&lt;/?[A-Za-z][^<>&]*&gt;", " "),
     Rule("less", "&lt;", "<"),
-    Rule("bare_less", f"{_BARE}lt;", "<", ("en",)),
+    Rule("bare_less", f"{_BARE_WORD}lt;", "<", ("en",)),
     Rule("greater", "&gt;", ">"),
-    Rule("bare_greater", f"{_BARE}gt;", ">", ("en",)),
+    Rule("bare_greater", f"{_BARE_WORD}gt;", ">", ("en",)),
     Rule("quote", "&(?:quot|#34|#147|#148);", '"'),
-    Rule("bare_quote", f"{_BARE}(?:quot|#34|#147|#148);", '"', ("en",)),
+    Rule("bare_quote", f"{_BARE_WORD}quot;|{_BARE}#(?:34|147|148);", '"', ("en",)),
     Rule("apostrophe", "&(?:apos|#0?39|#145|#146|#x27);", "'"),
     Rule("bare_apostrophe", f"{_BARE}(?:#0?39|#145|#146);", "'", ("en",)),
     Rule("dollar", "&#36;", "$"),
@@ -86,9 +89,9 @@ RULES: tuple[Rule, ...] = (
     Rule("dash", "&#(?:150|151|8211|8212);", "—"),
     Rule("bare_dash", f"{_BARE}#(?:150|151|8211|8212);", "—", ("en",)),
     Rule("space_entity", "&(?:nbsp|#160|#x200[Bb]);", " "),
-    Rule("url", f"(?:[Hh][Tt][Tt][Pp][Ss]?://|[Ww][Ww][Ww]\\.)[^{_SPACES}<>]+", "<url>"),
+    Rule("url", _URL, "<url>"),
     Rule("email", _EMAIL, "<email>"),
-    Rule("user", "(?<![A-Za-z0-9_])@[A-Za-z0-9_]{2,}", "<user>"),
+    Rule("user", "(?<![A-Za-z0-9_])(?:@[A-Za-z0-9_]{2,})+", "<user>"),
     Rule("masked_entity", rf"{_MASKED_ENTITY}|{_BRACKETED_ENTITY}|\$NE\$", "<ent>"),
     Rule("masked_url", r"<\|URL\|>", "<url>"),
     Rule("masked_user", r"<\|(?:USERNAME|USER)\|>", "<user>"),
@@ -109,7 +112,7 @@ _COMBINING = re.compile("[\u0300-\u036f]")
 
 
 def normalise(text: str, language: str) -> str:
-    """Return the normal form of a text; a second application changes nothing.
+    r"""Return the normal form of a text; a second application changes nothing.
 
     >>> normalise("Ştie  <|PERSON|>\u200b că plouă… http://a.ro", "ro")
     'Știe <ent> că plouă… <url>'
@@ -146,7 +149,8 @@ def key(text: str) -> str:
     >>> key("Bună, <ent>! Țara... http://a.ro/b")
     'buna tara'
     """
-    folded = unicodedata.normalize("NFKD", _KEY_DROPPED.sub(" ", text)).lower()
+    kept = _KEY_DROPPED.sub(" ", strip_diacritics(text))
+    folded = unicodedata.normalize("NFKD", kept).lower()
     plain = "".join(char for char in folded if not unicodedata.combining(char))
     words = " ".join(_KEY_PUNCTUATION.sub(" ", plain).split())
     return words or " ".join(text.lower().split())

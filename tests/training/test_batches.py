@@ -46,9 +46,7 @@ def test_every_example_comes_once_per_epoch_under_proportional_sampling(lengths)
 
 def test_annealed_sampling_moves_draws_to_the_small_task():
     lengths = {"emotion": np.full(100, 10), "topic": np.full(900, 10)}
-    plan = plan_epochs(
-        lengths, sampling="annealed", epochs=3, limits=BatchLimits(10, 1000), seed=0
-    )
+    plan = plan_epochs(lengths, sampling="annealed", epochs=3, limits=BatchLimits(10, 1000), seed=0)
     drawn = [sum(len(b.rows) for b in epoch if b.task == "emotion") for epoch in plan]
     expected = [1000 / (1 + 9**alpha) for alpha in (1.0, 0.6, 0.2)]
     assert drawn == pytest.approx(expected, abs=1)

@@ -52,7 +52,10 @@ def make_data(name, rows=40, teacher=None):
     task, rng = TASKS[name], np.random.default_rng(1)
     labels = rng.integers(len(task.labels), size=rows)
     lengths = rng.integers(2, 7, size=rows)
-    words = [np.concatenate([[label + 1], rng.integers(10, 20, n - 1)]) for label, n in zip(labels, lengths, strict=True)]
+    words = [
+        np.concatenate([[label + 1], rng.integers(10, 20, n - 1)])
+        for label, n in zip(labels, lengths, strict=True)
+    ]
     tokens = RaggedTokens(
         np.concatenate(words).astype(np.int32), np.concatenate([[0], np.cumsum(lengths)])
     )
@@ -100,18 +103,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others():
 def test_a_teacher_of_weight_zero_leaves_the_supervised_weights_to_the_last_bit():
     data = make_data("topic")
     taught = replace(data, teacher=make_teacher(data, "wrong"))
-    assert torch.equal(
-        train([data])[1], train([taught], replace(SETTINGS, anneal=0.0))[1]
-    )
+    assert torch.equal(train([data])[1], train([taught], replace(SETTINGS, anneal=0.0))[1])
 
 
 @pytest.mark.parametrize("anneal", [0.5, 1.0, "linear"])
 def test_a_teacher_with_weight_changes_the_weights(anneal):
     data = make_data("topic")
     taught = replace(data, teacher=make_teacher(data))
-    assert not torch.equal(
-        train([data])[1], train([taught], replace(SETTINGS, anneal=anneal))[1]
-    )
+    assert not torch.equal(train([data])[1], train([taught], replace(SETTINGS, anneal=anneal))[1])
 
 
 def test_a_student_of_a_shuffled_teacher_is_worse():

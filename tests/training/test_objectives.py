@@ -26,7 +26,9 @@ def make_batch(seed: int, rows: int = 5, labels: int = 4):
 
 def test_a_single_gold_class_costs_its_negative_log_probability():
     logits = torch.tensor([[0.0, math.log(3.0)]])
-    loss = compute_gold_loss("multi_class", logits, torch.tensor([[0.0, 1.0]]), torch.ones(1, 2) > 0)
+    loss = compute_gold_loss(
+        "multi_class", logits, torch.tensor([[0.0, 1.0]]), torch.ones(1, 2) > 0
+    )
     assert loss.item() == pytest.approx(-math.log(0.75))
 
 
@@ -56,7 +58,9 @@ def test_an_unobserved_label_has_no_gradient_and_the_rest_are_averaged():
 
 
 def test_an_example_without_observed_labels_costs_nothing():
-    loss = compute_gold_loss("multi_label", torch.ones(1, 3), torch.ones(1, 3), torch.zeros(1, 3) > 0)
+    loss = compute_gold_loss(
+        "multi_label", torch.ones(1, 3), torch.ones(1, 3), torch.zeros(1, 3) > 0
+    )
     assert loss.tolist() == [0.0]
 
 

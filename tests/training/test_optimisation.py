@@ -25,7 +25,12 @@ def test_the_rate_is_always_above_zero_and_at_most_its_peak(total, share):
 
 
 def test_layers_learn_slower_the_deeper_they_lie():
-    names = ["encoder.embeddings.word.weight", "encoder.layer.0.w", "encoder.layer.1.w", "heads.t.w"]
+    names = [
+        "encoder.embeddings.word.weight",
+        "encoder.layer.0.w",
+        "encoder.layer.1.w",
+        "heads.t.w",
+    ]
     factors = [scale_by_depth(name, layers=2, layer_decay=0.9) for name in names]
     assert factors == pytest.approx([0.9**4, 0.9**3, 0.9**2, 1.0])
 

@@ -46,8 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     study = read_study(arguments)
     page = build_page(study, arguments.template)
     if arguments.plot:
-        title = f"Scenario {study.scenario}: mean over seeds and interval"
-        write_text(arguments.plot, draw_results(study.test_sets, study.titles, title))
+        write_text(arguments.plot, draw_results(study))
     if arguments.dag_picture:
         write_text(arguments.dag_picture, render_alone(draw_flow(study.flow, upright=False)))
     write_text(arguments.out, page)

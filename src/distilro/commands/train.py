@@ -17,7 +17,8 @@ from distilro.distillation.teachers import read_teacher_probabilities
 from distilro.evaluation.validation import score_logits
 from distilro.modeling.heads import build_classifier, save_classifier, score_tokens
 from distilro.modeling.precision import choose_precision
-from distilro.modeling.tokenization import RaggedTokens, encode, load_tokenizer
+from distilro.modeling.ragged import RaggedTokens
+from distilro.modeling.tokenization import encode, load_tokenizer
 from distilro.recipes import name_stage
 from distilro.settings import Recipe, ScheduleSettings, Section, check_section
 from distilro.training.batches import BatchLimits
@@ -138,7 +139,9 @@ class _Cell:
         part = self.mixtures[stage][task]
         teacher = None
         if self.settings.recipe.teachers:
-            folders = [self._find_teacher(name, task, seed) for name in self.settings.recipe.teachers]
+            folders = [
+                self._find_teacher(name, task, seed) for name in self.settings.recipe.teachers
+            ]
             teacher = read_teacher_probabilities(
                 self.arguments.results, folders, examples=part.examples, stem=f"{task}-{stage}"
             )

@@ -22,7 +22,7 @@ def draw_flow(flow: Flow, *, upright: bool) -> Element:
     plan = lay_out(flow)
     half = _measure_boxes(flow, notes=upright) / 2
     tall = 38.0 if upright else 28.0
-    along, across = (tall + 26, 2 * half + 12) if upright else (2 * half + 30, tall + 18)
+    along, across = (tall + 26, 2 * half + 12) if upright else (2 * half + 24, tall + 18)
     most = max(len(layer) for layer in plan.layers)
     places = {}
     for depth, layer in enumerate(plan.layers):
@@ -48,7 +48,7 @@ def _measure_boxes(flow: Flow, *, notes: bool) -> float:
     widths = [measure_text(label) for label in flow.labels.values()]
     if notes:
         widths += [measure_text(note, _NOTE_SIZE) for note in flow.notes.values()]
-    return max(widths) + 20
+    return max(widths) + 14
 
 
 def _draw_box(
@@ -91,7 +91,7 @@ def _draw_arrow(picture: Element, way: Sequence[Place], *, reach: float, upright
 
 def _draw_back(picture: Element, start: Place, end: Place, *, reach: float, upright: bool) -> None:
     """Draw a dashed arrow from a later box to an earlier one, beside the way there."""
-    side = 9.0
+    side = -9.0
     if upright:
         (x1, y1), (x2, y2) = (start[0] + side, start[1] - reach), (end[0] + side, end[1] + reach)
         middle = (y1 + y2) / 2

@@ -79,16 +79,16 @@ def read_object(path: str | Path) -> Source:
 
 
 def read_corpora(registry: str | Path, summaries: Sequence[str | Path]) -> list[Corpus]:
-    """Read the prepared datasets' summaries with their registry entries, in registry order."""
+    """Read the datasets' summaries and registry entries, by task, Romanian first."""
     corpora = []
     for path in summaries:
         summary = read_object(path)
         corpora.append(Corpus(load_dataset(registry, summary.get("dataset")), summary))
-    return sorted(corpora, key=lambda corpus: corpus.dataset.name)
+    return sorted(corpora, key=_order_corpus)
 
 
 def read_flow(path: str | Path) -> Flow:
-    """Read the graph of rules: nodes with `id`, `label` and perhaps `text`, edges as pairs of ids."""
+    """Read the graph of rules: nodes (`id`, `label`, perhaps `text`) and edges, pairs of ids."""
     source = read_object(path)
     nodes = source.list("nodes")
     labels = {node.get("id"): node.get("label") for node in nodes}
@@ -112,6 +112,10 @@ def read_records(folder: str | Path | None, benchmarks: str | Path | None) -> Re
         threads=sorted({record.get("threads") for record in records}),
         timings=_sum_times(times),
     )
+
+
+def _order_corpus(corpus: Corpus) -> tuple[str, bool, str]:
+    return (corpus.dataset.task, corpus.dataset.language != "ro", corpus.dataset.name)
 
 
 def _read_benchmarks(folder: str | Path | None) -> list[tuple[str, float]]:

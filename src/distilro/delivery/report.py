@@ -101,13 +101,13 @@ def build_page(study: Study, template: str | Path) -> str:
     return environment.get_template(template.name).render(context)
 
 
-def draw_results(study_sets: Sequence[TestSet], titles: Mapping[str, str], title: str) -> str:
-    """Return the dot plot of every test set as an SVG file of its own.
-
-    Its dashed line is the recipe called "linear", as in the matrix.
-    """
-    panels = build_panels(study_sets, titles, {"linear"})
-    return render_alone(draw_panels(panels, columns=2, title=title))
+def draw_results(study: Study) -> str:
+    """Return the dot plot of every test set as an SVG file of its own."""
+    panels = build_panels(study.test_sets, study.titles, study.baselines)
+    tasks = {test_set.task for test_set in study.test_sets}
+    statement = ": a demonstration on a sample corpus, not a result" if study.demonstration else ""
+    title = f"Scenario {study.scenario}{statement}"
+    return render_alone(draw_panels(panels, columns=min(3, len(tasks)), title=title))
 
 
 def read_style(path: str | Path) -> str:
@@ -165,7 +165,7 @@ def _describe_run(study: Study) -> dict[str, Any]:
     return {
         "flow_wide": _mark_safe(render(draw_flow(study.flow, upright=False))),
         "flow_tall": _mark_safe(render(draw_flow(study.flow, upright=True))),
-        "settings": yaml.safe_dump(settings, sort_keys=False, allow_unicode=True),
+        "settings": _write_settings(settings),
         "settings_hash": hash_json(settings),
         "version": __version__,
         "machine": _describe_machine(study.records),
@@ -175,6 +175,13 @@ def _describe_run(study: Study) -> dict[str, Any]:
             f"snakemake --cores all --resources gpu=1 --config scenario={study.scenario}",
         ],
     }
+
+
+def _write_settings(settings: Mapping[str, Any]) -> str:
+    # subtle: None puts the innermost lists and mappings on one line each, as params.yaml does.
+    return yaml.safe_dump(
+        dict(settings), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+    )
 
 
 def _describe_machine(records: Records) -> list[tuple[str, str]]:

@@ -21,8 +21,9 @@ def title_test_set(test_set: TestSet, titles: Titles) -> str:
 def build_panels(
     test_sets: Sequence[TestSet], titles: Titles, baselines: Collection[str]
 ) -> list[Panel]:
-    """Return a panel per test set: its primary metric, a mark per recipe and variant."""
-    return [_build_panel(test_set, titles, baselines) for test_set in test_sets]
+    """Return a panel per test set, Romanian ones first: a mark per recipe and variant."""
+    ordered = sorted(test_sets, key=lambda test_set: test_set.language != "ro")  # stable
+    return [_build_panel(test_set, titles, baselines) for test_set in ordered]
 
 
 def build_matrix(test_sets: Sequence[TestSet], titles: Titles) -> list[Table]:
@@ -72,7 +73,7 @@ def write_measure(measure: Measure | None, *, best: bool = False) -> Cell:
     seeds = f"{len(measure.seeds)} seed" + ("s" if len(measure.seeds) > 1 else "")
     return Cell(
         f"{measure.value:.3f}",
-        note=f"[{measure.low:.3f}, {measure.high:.3f}] n={measure.n:,} · {seeds}",
+        note=f"[{measure.low:.3f}, {measure.high:.3f}]\nn={measure.n:,}, {seeds}",
         kind="best" if best else "number",
     )
 

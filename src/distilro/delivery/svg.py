@@ -20,7 +20,7 @@ STYLE = """
 svg.picture{font-family:system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;font-size:11px;
 fill:var(--ink);color:var(--ink)}
 .picture .paper{fill:var(--paper)}.picture .title{font-weight:600;font-size:12px}
-.picture .soft{fill:var(--soft)}.picture .grid{stroke:var(--line);stroke-width:1}
+.picture .soft{fill:var(--soft);font-size:inherit}.picture .grid{stroke:var(--line);stroke-width:1}
 .picture .band{fill:var(--band)}
 .picture .reference{stroke:var(--soft);stroke-width:1.2;stroke-dasharray:4 3}
 .picture .series{fill:var(--own);stroke:var(--own);stroke-width:1.6}

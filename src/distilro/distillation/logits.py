@@ -120,7 +120,11 @@ def _compare_headers(path: Path, got: Mapping[str, Any], expected: Mapping[str, 
 
 def _flatten(header: Mapping[str, Any]) -> dict[str, Any]:
     teacher = header.get("teacher") or {}
-    return {**header, **{f"teacher.{key}": value for key, value in teacher.items()}, "teacher": None}
+    return {
+        **header,
+        **{f"teacher.{key}": value for key, value in teacher.items()},
+        "teacher": None,
+    }
 
 
 def _refuse_first(path: Path, examples: Examples, bad: np.ndarray, what: str) -> None:

@@ -53,6 +53,11 @@ class LinearModel:
     seed: int
     unlearned: tuple[str, ...] = ()
 
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Return the one task that the model scores."""
+        return (self.task,)
+
     def score(self, task: str, texts: Sequence[str]) -> np.ndarray:
         """Return logits, float32 [N, L], of normalised texts in their order.
 

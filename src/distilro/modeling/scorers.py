@@ -10,18 +10,32 @@ from typing import Protocol
 import numpy as np
 
 from distilro.artifacts import read_json
+from distilro.corpora.examples import Task
 from distilro.errors import IntegrityError
 
 
 class Scorer(Protocol):
     """What predictions and the logits store need of a model."""
 
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Return the tasks that the model scores."""
+
     def score(self, task: str, texts: Sequence[str]) -> np.ndarray:
         """Return logits, float32 [N, L], of normalised texts, in their order."""
 
 
-def load_scorer(folder: str | Path, device: str = "cpu") -> Scorer:
-    """Read the model in `folder`, whatever its kind."""
+def load_scorer(folder: str | Path, *, device: str = "cpu", threads: int = 1) -> Scorer:
+    """Read the model in `folder`, whatever its kind.
+
+    Args:
+        folder: where it lies.
+        device: "cpu" or "cuda", for a neural model.
+        threads: CPU threads, for a neural model.
+
+    Raises:
+        IntegrityError: the folder holds no model of ours, or a damaged one.
+    """
     folder = Path(folder)
     model_format = read_json(folder / "config.json").get("format")
     if model_format == "distilro-linear":
@@ -29,8 +43,11 @@ def load_scorer(folder: str | Path, device: str = "cpu") -> Scorer:
 
         return load_linear(folder)
     if model_format == "distilro-encoder":
-        from distilro.modeling.heads import load_classifier  # noqa: PLC0415 - torch: seconds
+        import torch  # noqa: PLC0415 - seconds
 
+        from distilro.modeling.heads import load_classifier  # noqa: PLC0415 - torch again
+
+        torch.set_num_threads(threads)
         return load_classifier(folder, device=device)
     raise IntegrityError(
         f"{folder / 'config.json'}: expected the format of a model of ours, got {model_format!r}."

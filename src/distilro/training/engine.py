@@ -143,7 +143,13 @@ def train_classifier(
             mean_score = float(np.mean(list(scores.values())))
             mean_loss = float(torch.stack(losses).mean())
             training.history.append(
-                {"epoch": epoch, "step": step, "loss": mean_loss, "valid": scores, "score": mean_score}
+                {
+                    "epoch": epoch,
+                    "step": step,
+                    "loss": mean_loss,
+                    "valid": scores,
+                    "score": mean_score,
+                }
             )
             bar.set_postfix(loss=f"{mean_loss:.3f}", valid=f"{mean_score:.3f}")
             if mean_score > training.best_score:

@@ -49,7 +49,11 @@ def build_optimiser(
     Each group keeps its highest rate in "peak"; `set_learning_rate` scales it.
     """
     layers = 1 + max(
-        (int(found.group(1)) for name, _ in model.named_parameters() if (found := _LAYER.search(name))),
+        (
+            int(found.group(1))
+            for name, _ in model.named_parameters()
+            if (found := _LAYER.search(name))
+        ),
         default=-1,
     )
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
