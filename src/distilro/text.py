@@ -26,7 +26,8 @@ _MASKED_ENTITY = r"<\|(?:PERSON|NAME|LOCATION|ORGANIZATION|RELIGION)\|>"
 _BRACKETED_ENTITY = r"\[(?:NAME|PERSON|RELIGION|LOCATION)\]"
 _WWW = r"(?<![A-Za-z0-9])[Ww][Ww][Ww]\.(?=[A-Za-z0-9])"  # not the one in "awww..."
 _URL = f"(?:[Hh][Tt][Tt][Pp][Ss]?://|{_WWW})[^{_SPACES}<>]+"
-_EMAIL = r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+"
+_DOMAIN = r"[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+"
+_EMAIL = rf"(?<![A-Za-z0-9])[A-Za-z0-9][A-Za-z0-9._%+-]{{0,63}}@{_DOMAIN}"
 
 
 @dataclass(frozen=True)

@@ -53,17 +53,17 @@ def build_labels(corpora: Sequence[Corpus]) -> list[Table]:
 def build_texts(corpora: Sequence[Corpus]) -> Table:
     """Return the table of text statistics of every split, whatever the summaries count."""
     texts = {
-        f"{corpus.dataset.name}/{split}": corpus.summary.open("splits").open(split).open("texts")
+        (corpus.dataset.name, split): corpus.summary.open("splits").open(split).open("texts")
         for corpus in corpora
         for split in SPLITS
         if split in corpus.summary.get("splits")
     }
-    names = list(dict.fromkeys(name for source in texts.values() for name in source.values))
+    statistics = list(dict.fromkeys(name for source in texts.values() for name in source.values))
     rows = [
-        [Cell(place), *(_write_statistic(source.values.get(name)) for name in names)]
-        for place, source in texts.items()
+        [Cell(name, note=split), *(_write_statistic(source.values.get(key)) for key in statistics)]
+        for (name, split), source in texts.items()
     ]
-    head = write_words("split", *(name.replace("_", " ") for name in names))
+    head = write_words("dataset and split", *(key.replace("_", " ") for key in statistics))
     return Table("Texts: rows with each property, and lengths in words", head, rows)
 
 
@@ -91,13 +91,15 @@ def build_copies(audit: Source) -> Table:
     """Return the table of splits that share texts: rows with exact and near copies."""
     rows = []
     for pair in audit.list("pairs"):
-        places = f"{pair.get('dataset')}/{pair.get('split')}"
-        other = f"{pair.get('other_dataset')}/{pair.get('other_split')}"
+        places = [
+            Cell(pair.get(f"{side}dataset"), note=pair.get(f"{side}split"))
+            for side in ("", "other_")
+        ]
         counts = [
             pair.get(name)
             for name in ("exact_rows", "near_rows", "other_touched_rows", "conflicting_pairs")
         ]
-        rows.append([*write_words(places, other), *map(write_count, counts)])
+        rows.append([*places, *map(write_count, counts)])
     head = [
         *write_words("split", "shares texts with"),
         Cell("exact copies", note="rows of the first"),
