@@ -118,6 +118,8 @@ def _write_dataset(folder: Path, name: str, task: str, language: str) -> None:
         split: {
             "rows": rows,
             "labels": {label: rows // (place + 2) for place, label in enumerate(LABELS[task])},
+            "unobserved": dict.fromkeys(LABELS[task], 0)
+            | ({"joy": rows} if name == "carer" else {}),
             "texts": {"with_cedilla_letters": 3, "with_placeholder": 17, "words_mean": 21.37},
         }
         for split, rows in ROWS.items()
@@ -148,8 +150,9 @@ def _write_audit(folder: Path, names: list[str]) -> None:
         "other_touched_rows": 19,
         "conflicting_pairs": 2,
     }
+    inside = {**pair, "split": "test", "other_exact_rows": 1, "other_near_rows": 8}
     dropped = {name: {"training_rows": 1234, "dropped_rows": 34} for name in names}
-    audit = {"jaccard": 0.6, "pairs": [pair], "dropped": dropped}
+    audit = {"jaccard": 0.6, "pairs": [pair, inside], "dropped": dropped}
     write_json(folder / "mixtures" / "audit.json", audit)
 
 

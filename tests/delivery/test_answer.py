@@ -32,7 +32,10 @@ def test_intervals_that_touch_are_not_distinguishable():
 
 def test_every_recipe_whose_interval_is_higher_is_named():
     verdict = answer(
-        linear=(0.5, 0.4, 0.6), multi=(0.7, 0.61, 0.8), annealed=(0.8, 0.7, 0.9), bad=(0.4, 0.3, 0.5)
+        linear=(0.5, 0.4, 0.6),
+        multi=(0.7, 0.61, 0.8),
+        annealed=(0.8, 0.7, 0.9),
+        bad=(0.4, 0.3, 0.5),
     ).verdict
     assert verdict.endswith("clearly above it: annealed, multi.")
 

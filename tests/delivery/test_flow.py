@@ -25,7 +25,11 @@ def test_every_rule_is_a_box_inside_the_picture(upright):
 
 def test_each_arrow_has_a_tip_and_the_one_back_is_dashed():
     picture = draw_flow(FLOW, upright=False)
-    assert [path.attrib["class"] for path in picture.iter("path")] == ["arrow", "arrow", "arrow back"]
+    assert [path.attrib["class"] for path in picture.iter("path")] == [
+        "arrow",
+        "arrow",
+        "arrow back",
+    ]
     assert len(list(picture.iter("polygon"))) == 3
 
 

@@ -14,7 +14,8 @@ from distilro.delivery.svg import render
 
 NAN = math.nan
 PANEL = Panel(
-    title="emotion: REDv2 (Romanian)",
+    title="emotion, Romanian",
+    subtitle="REDv2",
     axis="macro F1",
     marks=[
         Mark("linear", "official", 0.5, 0.4, 0.6, (0.5,)),
@@ -37,11 +38,7 @@ def test_equal_steps_in_value_are_equal_steps_in_the_picture():
 def test_a_value_that_is_not_defined_is_named_and_not_drawn():
     picture = draw_panel(PANEL)
     assert "n/a (stripped)" in render(picture)
-    in_rows = [
-        polygon
-        for group in picture.iter("g")
-        for polygon in group.iter("polygon")
-    ]
+    in_rows = [polygon for group in picture.iter("g") for polygon in group.iter("polygon")]
     assert in_rows == []
 
 
@@ -65,7 +62,7 @@ def test_every_mark_stays_inside_the_panel():
 
 
 def test_a_panel_with_nothing_defined_is_still_drawn():
-    empty = Panel("t", "accuracy", [Mark("linear", "official", NAN, NAN, NAN)], ("official",))
+    empty = Panel("t", "", "accuracy", [Mark("linear", "official", NAN, NAN, NAN)], ("official",))
     assert "n/a (official)" in render(draw_panel(empty))
 
 

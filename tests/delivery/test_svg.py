@@ -29,7 +29,7 @@ def test_ticks_are_few_in_order_and_inside_the_range(low, width, most):
 def test_ticks_have_as_many_decimals_as_their_axis_needs():
     ticks = svg.choose_ticks(0.42, 0.71)
     assert [svg.write_tick(tick, ticks) for tick in ticks][:2] == ["0.45", "0.50"]
-    assert svg.write_tick(2.0, [0.0, 2.0, 4.0]) == "2.0"
+    assert svg.write_tick(2.0, [0.0, 2.0, 4.0]) == "2"
 
 
 @given(st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\ufffe\uffff")))

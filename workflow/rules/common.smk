@@ -19,6 +19,12 @@ CELLS = recipes.list_cells(SETTINGS)
 TEST_SETS = ["ro", "ro-stripped", "ro-valid", "en"]
 ENCODER_FILES = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"]
 LINEAR_FILES = ["model.safetensors", "config.json", "card.json"]
+ENCODER = f"{RESULTS}/encoders/{SETTINGS.encoders.source}"
+SEEDS = SETTINGS.training.seeds
+LINEAR = [name for name, recipe in SETTINGS.recipes.items() if recipe.kind == "linear"]
+NEURAL = [name for name in SETTINGS.recipes if name not in LINEAR]
+MODEL_FILES = [*ENCODER_FILES, "card.json"]
+MIXTURES = recipes.list_all_mixtures(SETTINGS)
 
 
 container: "docker://python:3.11-slim"
@@ -54,3 +60,74 @@ def as_json(values):
     would miss a change to a value that another parameter already has.
     """
     return json.dumps(values, sort_keys=True, ensure_ascii=False)
+
+
+def seeds_of(recipe):
+    return recipes.list_seeds(SETTINGS.recipes[recipe], SETTINGS)
+
+
+def model_files(recipe, scope):
+    """Name every file of a cell's models."""
+    files = LINEAR_FILES if recipe in LINEAR else MODEL_FILES
+    folder = f"{RESULTS}/models/{recipe}/{scope}"
+    return [f"{folder}/seed{seed}/{file}" for seed in seeds_of(recipe) for file in files]
+
+
+def logits_files(recipe, scope, mixture):
+    """Name the stored logits of a teacher cell on one mixture, every seed."""
+    folder = f"{RESULTS}/logits/{recipe}/{scope}"
+    stem = f"{mixture.task}-{mixture.name}"
+    return [
+        f"{folder}/seed{s}/{stem}.{end}"
+        for s in seeds_of(recipe)
+        for end in ("safetensors", "json")
+    ]
+
+
+def training_inputs(wildcards):
+    """Name the mixtures, validation rows, teachers and teacher logits of a cell."""
+    cell = recipes.Cell(wildcards.recipe, wildcards.scope)
+    mixtures = recipes.list_mixtures(cell, SETTINGS)
+    taught = recipes.list_teacher_logits(cell, SETTINGS)
+    tasks = recipes.list_tasks(wildcards.scope, SETTINGS)
+    files = [f"{RESULTS}/mixtures/{m.task}/{m.name}.parquet" for m in mixtures]
+    files += [f"data/prepared/{SETTINGS.data.tasks[t].ro}/valid.parquet" for t in tasks]
+    files += [f for t, m in taught for f in logits_files(t.recipe, t.scope, m)]
+    return files + [f for t, _ in taught for f in model_files(t.recipe, t.scope)]
+
+
+def training_settings(wildcards):
+    """Return what one cell's training depends on, as JSON."""
+    return as_json(
+        recipes.describe_training(recipes.Cell(wildcards.recipe, wildcards.scope), SETTINGS)
+    )
+
+
+def prediction_files(recipe, scope, seeds=None):
+    """Name every prediction of a cell."""
+    return [
+        f"{RESULTS}/predictions/{recipe}/{scope}/seed{seed}/{task}/{name}.parquet"
+        for seed in seeds_of(recipe)
+        for task in recipes.list_tasks(scope, SETTINGS)
+        for name in TEST_SETS
+    ]
+
+
+def predictions_of_recipe(wildcards):
+    scopes = [cell.scope for cell in CELLS if cell.recipe == wildcards.recipe]
+    return [file for scope in scopes for file in prediction_files(wildcards.recipe, scope)]
+
+
+def prediction_settings(wildcards):
+    return as_json(recipes.describe_prediction(wildcards.scope, SETTINGS))
+
+
+def test_files(wildcards):
+    chosen = [SETTINGS.data.tasks[task] for task in recipes.list_tasks(wildcards.scope, SETTINGS)]
+    names = [f"{datasets.ro}/{split}" for datasets in chosen for split in ("test", "valid")]
+    return [f"data/prepared/{n}.parquet" for n in names + [f"{d.en}/test" for d in chosen]]
+
+
+def mixture_settings(wildcards):
+    """Return what one mixture depends on, as JSON."""
+    return as_json(recipes.describe_mixture(wildcards.task, wildcards.mixture, SETTINGS))

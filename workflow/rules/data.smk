@@ -42,10 +42,10 @@ rule prepare:
         f"{LOGS}/prepare/{{dataset}}.log",
     benchmark:
         f"{BENCHMARKS}/prepare/{{dataset}}.tsv"
-    message:
-        "Preparing {wildcards.dataset}"
     params:
         label_map=lambda wildcards: SETTINGS.data.label_maps.get(wildcards.dataset, "default"),
+    message:
+        "Preparing {wildcards.dataset}"
     shell:
         "distilro prepare --dataset {wildcards.dataset} --registry data/registry"
         " --manifest {input.manifest} --label-map {params.label_map}"

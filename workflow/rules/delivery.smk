@@ -30,23 +30,20 @@ rule report:
         template="workflow/report/template.html",
         code=code("report"),
     output:
-        page=report(
-            f"{RESULTS}/report.html", caption="../report/report.rst", category="Report"
-        ),
+        page=report(f"{RESULTS}/report.html", caption="../report/report.rst", category="Report"),
     log:
         f"{LOGS}/report.log",
     benchmark:
         f"{BENCHMARKS}/report.tsv"
-    message:
-        "Writing the report"
     params:
         settings=as_json(SETTINGS.model_dump(mode="json", exclude_none=True)),
-        scenario=SETTINGS.scenario,
-        records=f"{RESULTS}/records",
-        benchmarks=BENCHMARKS,
+    message:
+        "Writing the report"
     shell:
-        "distilro report --scenario {params.scenario} --matrix {input.matrix}"
+        f"distilro report --scenario {SETTINGS.scenario} --records {RESULTS}/records"
+        f" --benchmarks {BENCHMARKS}"
+        " --matrix {input.matrix}"
         " --audit {input.audit} --summaries {input.summaries} --registry data/registry"
         " --cards {input.cards} --mixtures {input.mixtures} --settings {params.settings:q}"
-        " --records {params.records} --benchmarks {params.benchmarks} --dag {input.flow}"
+        " --dag {input.flow}"
         " --template {input.template} --out {output.page} 2> {log}"

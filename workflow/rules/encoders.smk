@@ -4,8 +4,6 @@ REQUIRES  results/<scenario>/mixtures/<task>/<mixture>.parquet (training texts o
 MAKES     results/<scenario>/encoders/<source>/{model.safetensors,config.json,tokenizer*.json,card.json}
 """
 
-ENCODER = f"{RESULTS}/encoders/{SETTINGS.encoders.source}"
-
 
 rule encoders:
     input:
@@ -14,7 +12,10 @@ rule encoders:
 
 rule encoder:
     input:
-        mixtures=[f"{RESULTS}/mixtures/{m.task}/{m.name}.parquet" for m in recipes.list_encoder_mixtures(SETTINGS)],
+        mixtures=[
+            f"{RESULTS}/mixtures/{m.task}/{m.name}.parquet"
+            for m in recipes.list_encoder_mixtures(SETTINGS)
+        ],
         code=code("encoder"),
     output:
         expand(f"{ENCODER}/{{file}}", file=[*ENCODER_FILES, "card.json"]),
@@ -22,16 +23,14 @@ rule encoder:
         f"{LOGS}/encoder.log",
     benchmark:
         f"{BENCHMARKS}/encoder.tsv"
-    message:
-        "Making the encoder"
     threads: 8
     resources:
         gpu=1,
     params:
         settings=as_json(SETTINGS.encoders.model_dump(mode="json")),
-        out=ENCODER,
-        records=f"{RESULTS}/records",
+    message:
+        "Making the encoder"
     shell:
         "distilro encoder --settings {params.settings:q} --mixtures {input.mixtures}"
-        " --out {params.out} --records {params.records}"
+        f" --out {ENCODER} --records {RESULTS}/records"
         " --gpus {resources.gpu} --threads {threads} 2> {log}"

@@ -7,33 +7,6 @@ MAKES     results/<scenario>/predictions/<recipe>/<scope>/seed<k>/<task>/<test s
 Test sets are named by their role: ro, ro-stripped (diacritics removed), ro-valid, en.
 """
 
-ALL = recipes.ALL_TASKS
-
-
-def prediction_files(recipe, scope, seeds=None):
-    """Name every prediction of a cell."""
-    return [
-        f"{RESULTS}/predictions/{recipe}/{scope}/seed{seed}/{task}/{name}.parquet"
-        for seed in seeds_of(recipe)
-        for task in recipes.list_tasks(scope, SETTINGS)
-        for name in TEST_SETS
-    ]
-
-
-def predictions_of_recipe(wildcards):
-    scopes = [cell.scope for cell in CELLS if cell.recipe == wildcards.recipe]
-    return [file for scope in scopes for file in prediction_files(wildcards.recipe, scope)]
-
-
-def prediction_settings(wildcards):
-    return as_json(recipes.describe_prediction(wildcards.scope, SETTINGS))
-
-
-def test_files(wildcards):
-    chosen = [SETTINGS.data.tasks[task] for task in recipes.list_tasks(wildcards.scope, SETTINGS)]
-    names = [f"{datasets.ro}/{split}" for datasets in chosen for split in ("test", "valid")]
-    return [f"data/prepared/{n}.parquet" for n in names + [f"{d.en}/test" for d in chosen]]
-
 
 rule evaluation:
     input:
@@ -55,25 +28,25 @@ rule predict:
             seed=SEEDS,
             name=TEST_SETS,
         ),
-    wildcard_constraints:
-        recipe="|".join(NEURAL) or "(?!)",
-        scope="|".join(TASKS),
     log:
         f"{LOGS}/predict/{{recipe}}-{{scope}}.log",
     benchmark:
         f"{BENCHMARKS}/predict/{{recipe}}-{{scope}}.tsv"
-    message:
-        "Predicting with {wildcards.recipe}/{wildcards.scope}"
+    wildcard_constraints:
+        recipe="|".join(NEURAL) or "(?!)",
+        scope="|".join(TASKS),
+    threads: 8
     resources:
         gpu=1,
-    threads: 8
     params:
         settings=prediction_settings,
         seeds=" ".join(map(str, SEEDS)),
-        results=RESULTS,
+    message:
+        "Predicting with {wildcards.recipe}/{wildcards.scope}"
     shell:
         "distilro predict --cell {wildcards.recipe}/{wildcards.scope} --seeds {params.seeds}"
-        " --settings {params.settings:q} --prepared data/prepared --results {params.results}"
+        " --settings {params.settings:q} --prepared data/prepared"
+        f" --results {RESULTS}"
         " --gpus {resources.gpu} --threads {threads} 2> {log}"
 
 
@@ -87,7 +60,7 @@ use rule predict as predict_joint with:
         ),
     wildcard_constraints:
         recipe="|".join(NEURAL) or "(?!)",
-        scope=ALL,
+        scope=recipes.ALL_TASKS,
 
 
 use rule predict as predict_linear with:
@@ -100,13 +73,12 @@ use rule predict as predict_linear with:
     wildcard_constraints:
         recipe="|".join(LINEAR) or "(?!)",
         scope="|".join(TASKS),
+    threads: 1
     resources:
         gpu=0,
-    threads: 1
     params:
         settings=prediction_settings,
         seeds=SEEDS[0],
-        results=RESULTS,
 
 
 rule score:
@@ -120,10 +92,10 @@ rule score:
         f"{LOGS}/score/{{recipe}}.log",
     benchmark:
         f"{BENCHMARKS}/score/{{recipe}}.tsv"
-    message:
-        "Scoring {wildcards.recipe}"
     params:
         settings=as_json(SETTINGS.evaluation.model_dump(mode="json")),
+    message:
+        "Scoring {wildcards.recipe}"
     shell:
         "distilro score --predictions {input.predictions} --audit {input.audit}"
         " --settings {params.settings:q} --out {output.scores} 2> {log}"

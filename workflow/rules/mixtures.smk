@@ -4,13 +4,6 @@ REQUIRES  data/prepared/<dataset>/<split>.parquet
 MAKES     results/<scenario>/mixtures/{audit.parquet,audit.json,<task>/<mixture>.{parquet,json}}
 """
 
-MIXTURES = recipes.list_all_mixtures(SETTINGS)
-
-
-def mixture_settings(wildcards):
-    """Return what one mixture depends on, as JSON."""
-    return as_json(recipes.describe_mixture(wildcards.task, wildcards.mixture, SETTINGS))
-
 
 rule mixtures:
     input:
@@ -31,13 +24,13 @@ rule audit:
         f"{LOGS}/audit.log",
     benchmark:
         f"{BENCHMARKS}/audit.tsv"
-    message:
-        "Auditing all corpora for duplicates across splits"
     params:
         settings=as_json({"jaccard": SETTINGS.mixtures.near_duplicate_jaccard}),
-        folders=expand("data/prepared/{dataset}", dataset=DATASETS),
+    message:
+        "Auditing all corpora for duplicates across splits"
     shell:
-        "distilro audit --settings {params.settings:q} --prepared {params.folders}"
+        "distilro audit --settings {params.settings:q} "
+        f" --prepared {' '.join(f'data/prepared/{d}' for d in DATASETS)}"
         " --out {output.pairs} --summary {output.summary} 2> {log}"
 
 
@@ -56,10 +49,10 @@ rule mix:
         f"{LOGS}/mix/{{task}}-{{mixture}}.log",
     benchmark:
         f"{BENCHMARKS}/mix/{{task}}-{{mixture}}.tsv"
-    message:
-        "Mixing {wildcards.task} as {wildcards.mixture}"
     params:
         settings=mixture_settings,
+    message:
+        "Mixing {wildcards.task} as {wildcards.mixture}"
     shell:
         "distilro mix --settings {params.settings:q} --prepared data/prepared"
         " --audit {input.audit} --out {output.mixture} --manifest {output.manifest} 2> {log}"

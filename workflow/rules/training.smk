@@ -7,48 +7,6 @@ MAKES     results/<scenario>/models/<recipe>/<scope>/seed<k>/{model.safetensors,
 A teacher is any trained model that a recipe names; its logits on a mixture are stored once.
 """
 
-SEEDS = SETTINGS.training.seeds
-LINEAR = [name for name, recipe in SETTINGS.recipes.items() if recipe.kind == "linear"]
-NEURAL = [name for name in SETTINGS.recipes if name not in LINEAR]
-MODEL_FILES = [*ENCODER_FILES, "card.json"]
-
-
-def seeds_of(recipe):
-    return recipes.list_seeds(SETTINGS.recipes[recipe], SETTINGS)
-
-
-def model_files(recipe, scope):
-    """Name every file of a cell's models."""
-    files = LINEAR_FILES if recipe in LINEAR else MODEL_FILES
-    folder = f"{RESULTS}/models/{recipe}/{scope}"
-    return [f"{folder}/seed{seed}/{file}" for seed in seeds_of(recipe) for file in files]
-
-
-def logits_files(recipe, scope, mixture):
-    """Name the stored logits of a teacher cell on one mixture, every seed."""
-    folder = f"{RESULTS}/logits/{recipe}/{scope}"
-    stem = f"{mixture.task}-{mixture.name}"
-    return [f"{folder}/seed{s}/{stem}.{end}" for s in seeds_of(recipe) for end in ("safetensors", "json")]
-
-
-def training_inputs(wildcards):
-    """Name the mixtures, validation rows, teachers and teacher logits of a cell."""
-    cell = recipes.Cell(wildcards.recipe, wildcards.scope)
-    mixtures = recipes.list_mixtures(cell, SETTINGS)
-    taught = recipes.list_teacher_logits(cell, SETTINGS)
-    tasks = recipes.list_tasks(wildcards.scope, SETTINGS)
-    files = [f"{RESULTS}/mixtures/{m.task}/{m.name}.parquet" for m in mixtures]
-    files += [f"data/prepared/{SETTINGS.data.tasks[t].ro}/valid.parquet" for t in tasks]
-    files += [f for t, m in taught for f in logits_files(t.recipe, t.scope, m)]
-    return files + [f for t, _ in taught for f in model_files(t.recipe, t.scope)]
-
-
-def training_settings(wildcards):
-    """Return what one cell's training depends on, as JSON."""
-    return as_json(
-        recipes.describe_training(recipes.Cell(wildcards.recipe, wildcards.scope), SETTINGS)
-    )
-
 
 rule training:
     input:
@@ -71,20 +29,21 @@ rule train_linear:
             seed=SEEDS[:1],
             file=LINEAR_FILES,
         ),
-    wildcard_constraints:
-        recipe="|".join(LINEAR) or "(?!)",
     log:
         f"{LOGS}/train/{{recipe}}-{{scope}}.log",
     benchmark:
         f"{BENCHMARKS}/train/{{recipe}}-{{scope}}.tsv"
-    message:
-        "Training {wildcards.recipe} for {wildcards.scope}"
+    wildcard_constraints:
+        recipe="|".join(LINEAR) or "(?!)",
     params:
         settings=training_settings,
-        results=RESULTS,
+    message:
+        "Training {wildcards.recipe} for {wildcards.scope}"
     shell:
         "distilro train-linear --cell {wildcards.recipe}/{wildcards.scope}"
-        " --settings {params.settings:q} --results {params.results} 2> {log}"
+        " --settings {params.settings:q}"
+        f" --results {RESULTS}"
+        " 2> {log}"
 
 
 rule train:
@@ -98,25 +57,24 @@ rule train:
             seed=SEEDS,
             file=MODEL_FILES,
         ),
-    wildcard_constraints:
-        recipe="|".join(NEURAL) or "(?!)",
     log:
         f"{LOGS}/train/{{recipe}}-{{scope}}.log",
     benchmark:
         f"{BENCHMARKS}/train/{{recipe}}-{{scope}}.tsv"
-    message:
-        "Training {wildcards.recipe} for {wildcards.scope}, every seed"
+    wildcard_constraints:
+        recipe="|".join(NEURAL) or "(?!)",
     threads: 8
     resources:
         gpu=1,
     params:
         settings=training_settings,
-        results=RESULTS,
-        encoder=ENCODER,
+    message:
+        "Training {wildcards.recipe} for {wildcards.scope}, every seed"
     shell:
         "distilro train --cell {wildcards.recipe}/{wildcards.scope}"
-        " --settings {params.settings:q} --encoder {params.encoder} --prepared data/prepared"
-        " --results {params.results} --gpus {resources.gpu} --threads {threads} 2> {log}"
+        " --settings {params.settings:q} --prepared data/prepared"
+        f" --encoder {ENCODER} --results {RESULTS}"
+        " --gpus {resources.gpu} --threads {threads} 2> {log}"
 
 
 rule logits:
@@ -130,23 +88,23 @@ rule logits:
             seed=SEEDS,
             end=["safetensors", "json"],
         ),
-    wildcard_constraints:
-        recipe="|".join(NEURAL) or "(?!)",
     log:
         f"{LOGS}/logits/{{recipe}}-{{scope}}-{{task}}-{{mixture}}.log",
     benchmark:
         f"{BENCHMARKS}/logits/{{recipe}}-{{scope}}-{{task}}-{{mixture}}.tsv"
-    message:
-        "Storing the logits of {wildcards.recipe}/{wildcards.scope} on {wildcards.task}-{wildcards.mixture}"
+    wildcard_constraints:
+        recipe="|".join(NEURAL) or "(?!)",
     threads: 8
     resources:
         gpu=1,
     params:
         seeds=" ".join(map(str, SEEDS)),
-        results=RESULTS,
+    message:
+        "Storing the logits of {wildcards.recipe}/{wildcards.scope} on {wildcards.task}-{wildcards.mixture}"
     shell:
         "distilro logits --cell {wildcards.recipe}/{wildcards.scope} --task {wildcards.task}"
-        " --mixture {input.mixture} --seeds {params.seeds} --results {params.results}"
+        " --mixture {input.mixture} --seeds {params.seeds}"
+        f" --results {RESULTS}"
         " --gpus {resources.gpu} --threads {threads} 2> {log}"
 
 
@@ -164,4 +122,3 @@ use rule logits as logits_linear with:
         gpu=0,
     params:
         seeds=SEEDS[0],
-        results=RESULTS,

@@ -119,7 +119,7 @@ def read_json_rows(path: Path, keys: set[str], inside: str | None = None) -> lis
         document = json.loads(
             read_text(path), object_pairs_hook=_refuse_twice, parse_constant=_refuse_constant
         )
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON ({error}). Nothing was kept.") from None
     rows = document.get(inside) if inside and isinstance(document, dict) else document
     if not isinstance(rows, list):

@@ -101,7 +101,7 @@ def _draw_frame(picture: Element, name: str, up: Scale, *, most: int) -> None:
 def _draw_epochs(picture: Element, across: Scale, bottom: float) -> None:
     ticks = choose_ticks(0, across.high, 6)
     for tick in ticks:
-        add(picture, "text", write_tick(tick, ticks).removesuffix(".0"), x=across.place(tick),
+        add(picture, "text", write_tick(tick, ticks), x=across.place(tick),
             y=bottom + 14, class_="soft", text_anchor="middle")  # fmt: skip
     middle = (across.start + across.end) / 2
     add(picture, "text", "epoch", x=middle, y=bottom + 27, class_="soft", text_anchor="middle")

@@ -26,7 +26,7 @@ from distilro.delivery.svg import (
 PANEL_WIDTH = 360
 _LINE = 13  # pixels between the variants of one recipe
 _GAP = 9  # pixels between two recipes
-_HEAD = 22
+_HEAD = 36
 _FOOT = 36
 
 
@@ -47,6 +47,7 @@ class Panel:
     """One test set: its marks, the words of its title and axis, and the row to compare with."""
 
     title: str
+    subtitle: str
     axis: str
     marks: Sequence[Mark]
     series: Sequence[str]
@@ -87,6 +88,7 @@ def _fill_panel(parent: Element, panel: Panel) -> None:
     scale = _choose_scale(panel.marks, left, PANEL_WIDTH - 14)
     bottom = _HEAD + len(rows) * _row_height(panel)
     add(parent, "text", shorten_text(panel.title, PANEL_WIDTH - 20, 12), x=8, y=14, class_="title")
+    add(parent, "text", shorten_text(panel.subtitle, PANEL_WIDTH - 16), x=8, y=28, class_="soft")
     _draw_axis(parent, panel, scale, bottom)
     height = _row_height(panel)
     for index in range(0, len(rows), 2):

@@ -34,19 +34,16 @@ def build_labels(corpora: Sequence[Corpus]) -> list[Table]:
     tables = []
     for corpus in corpora:
         splits = corpus.summary.open("splits")
-        names = [split for split in SPLITS if split in splits.values]
-        totals = _count_rows(corpus)
-        counts = {split: splits.open(split).open("labels").values for split in names}
-        labels = dict.fromkeys(label for split in names for label in counts[split])
+        counts = {split: splits.open(split) for split in SPLITS if split in splits.values}
+        labels = dict.fromkeys(
+            label for count in counts.values() for label in count.open("labels").values
+        )
         rows = [
-            [
-                Cell(label),
-                *(write_count(counts[split].get(label, 0), totals[split]) for split in names),
-            ]
+            [Cell(label), *(_write_label(count, label) for count in counts.values())]
             for label in labels
         ]
         caption = f"{corpus.dataset.title}: rows with each label"
-        tables.append(Table(caption, write_words("label", *names), rows))
+        tables.append(Table(caption, write_words("label", *counts), rows))
     return tables
 
 
@@ -88,18 +85,13 @@ def build_mixtures(manifests: Mapping[str, Source]) -> Table:
 
 
 def build_copies(audit: Source) -> Table:
-    """Return the table of splits that share texts: rows with exact and near copies."""
-    rows = []
-    for pair in audit.list("pairs"):
-        places = [
-            Cell(pair.get(f"{side}dataset"), note=pair.get(f"{side}split"))
-            for side in ("", "other_")
-        ]
-        counts = [
-            pair.get(name)
-            for name in ("exact_rows", "near_rows", "other_touched_rows", "conflicting_pairs")
-        ]
-        rows.append([*places, *map(write_count, counts)])
+    """Return the table of splits that share texts with another split."""
+    columns = ("exact_rows", "near_rows", "other_touched_rows", "conflicting_pairs")
+    rows = [
+        [_write_place(pair), _write_place(pair, "other_"), *_write_counts(pair, columns)]
+        for pair in audit.list("pairs")
+        if _name_place(pair) != _name_place(pair, "other_")
+    ]
     head = [
         *write_words("split", "shares texts with"),
         Cell("exact copies", note="rows of the first"),
@@ -107,7 +99,22 @@ def build_copies(audit: Source) -> Table:
         Cell("touched", note="rows of the second"),
         Cell("conflicts", note="pairs whose labels differ"),
     ]
-    return Table("Copies between and inside splits", head, rows)
+    return Table("Copies between splits", head, rows)
+
+
+def build_repeats(audit: Source) -> Table:
+    """Return the table of splits that repeat texts inside; of a pair, the second is the copy."""
+    columns = ("other_exact_rows", "other_near_rows", "conflicting_pairs")
+    rows = [
+        [_write_place(pair), *_write_counts(pair, columns)]
+        for pair in audit.list("pairs")
+        if _name_place(pair) == _name_place(pair, "other_")
+    ]
+    head = [
+        *write_words("split", "exact copies", "near copies"),
+        Cell("conflicts", note="pairs whose labels differ"),
+    ]
+    return Table("Copies inside splits", head, rows)
 
 
 def build_dropped(audit: Source) -> Table:
@@ -119,6 +126,26 @@ def build_dropped(audit: Source) -> Table:
         rows.append([Cell(name), write_count(total), write_count(dropped, total)])
     head = write_words("dataset", "training rows", "dropped")
     return Table("Training rows dropped: copies of validation or test rows", head, rows)
+
+
+def _write_label(count: Source, label: str) -> Cell:
+    total = count.get("rows")
+    if count.open("unobserved").values.get(label, 0) == total:
+        return Cell("not observed", kind="missing")
+    return write_count(count.open("labels").get(label), total)
+
+
+def _name_place(pair: Source, side: str = "") -> tuple[str, str]:
+    return pair.get(f"{side}dataset"), pair.get(f"{side}split")
+
+
+def _write_place(pair: Source, side: str = "") -> Cell:
+    dataset, split = _name_place(pair, side)
+    return Cell(dataset, note=split)
+
+
+def _write_counts(pair: Source, names: Sequence[str]) -> list[Cell]:
+    return [write_count(pair.get(name)) for name in names]
 
 
 def _count_rows(corpus: Corpus) -> dict[str, int]:

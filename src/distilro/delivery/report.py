@@ -13,7 +13,7 @@ import yaml
 
 from distilro import __version__
 from distilro.artifacts import hash_json
-from distilro.delivery.answer import answer_questions, format_metric
+from distilro.delivery.answer import answer_questions
 from distilro.delivery.flow import draw_flow
 from distilro.delivery.inputs import Corpus, Records, Source
 from distilro.delivery.intervals import draw_panel, draw_panels
@@ -24,6 +24,7 @@ from distilro.delivery.materials import (
     build_dropped,
     build_labels,
     build_mixtures,
+    build_repeats,
     build_texts,
 )
 from distilro.delivery.measures import TestSet
@@ -31,6 +32,7 @@ from distilro.delivery.results import (
     build_matrix,
     build_metrics,
     build_panels,
+    name_test_set,
     title_test_set,
 )
 from distilro.delivery.svg import DARK, LIGHT, STYLE, render, render_alone
@@ -133,8 +135,8 @@ def _describe_results(study: Study) -> dict[str, Any]:
         "samples": f"{evaluation.get('bootstrap_samples'):,}",
         "answers": [
             {
-                "title": f"{answer.test_set.task}: {title_test_set(answer.test_set, titles)}",
-                "metric": format_metric(answer.test_set.primary),
+                "name": name_test_set(answer.test_set),
+                "title": title_test_set(answer.test_set, titles),
                 "headline": answer.headline,
                 "verdict": answer.verdict,
             }
@@ -155,6 +157,7 @@ def _describe_materials(study: Study) -> dict[str, Any]:
         "texts": build_texts(study.corpora),
         "mixtures": build_mixtures(study.mixtures),
         "copies": build_copies(study.audit),
+        "repeats": build_repeats(study.audit),
         "dropped": build_dropped(study.audit),
         "sources": [corpus.dataset for corpus in study.corpora],
     }

@@ -12,10 +12,14 @@ LANGUAGES = {"ro": "Romanian", "en": "English"}
 Titles = Mapping[str, str]  # test set -> title of its dataset
 
 
+def name_test_set(test_set: TestSet) -> str:
+    """Return "emotion, Romanian"."""
+    return f"{test_set.task}, {LANGUAGES.get(test_set.language, test_set.language)}"
+
+
 def title_test_set(test_set: TestSet, titles: Titles) -> str:
-    """Return "REDv2 (Romanian)": the dataset's title, or the test set's own name."""
-    title = titles.get(test_set.name, test_set.name)
-    return f"{title} ({LANGUAGES.get(test_set.language, test_set.language)})"
+    """Return the dataset's title, which says what a reader of its numbers must know first."""
+    return titles.get(test_set.name, test_set.name)
 
 
 def build_panels(
@@ -59,7 +63,7 @@ def build_metrics(test_sets: Sequence[TestSet], titles: Titles) -> list[Table]:
                 ]
                 for metric in test_set.list_metrics()
             ]
-            caption = f"{test_set.task}: {title_test_set(test_set, titles)}, {variant}"
+            caption = f"{name_test_set(test_set)}, {variant}: {title_test_set(test_set, titles)}"
             tables.append(Table(caption, write_words("metric", *names.values()), rows))
     return tables
 
@@ -87,9 +91,14 @@ def _build_panel(test_set: TestSet, titles: Titles, baselines: Collection[str]) 
         if (measure := test_set.find(*row, variant, test_set.primary)) is not None
     ]
     reference = next((names[row] for row in names if row[0] in baselines), None)
-    title = f"{test_set.task}: {title_test_set(test_set, titles)}"
-    axis = format_metric(test_set.primary)
-    return Panel(title, axis, marks, test_set.variants, reference)
+    return Panel(
+        title=name_test_set(test_set),
+        subtitle=title_test_set(test_set, titles),
+        axis=format_metric(test_set.primary),
+        marks=marks,
+        series=test_set.variants,
+        reference=reference,
+    )
 
 
 def _write_main(test_set: TestSet, row: tuple[str, str], variant: str) -> Cell:
@@ -100,8 +109,9 @@ def _write_main(test_set: TestSet, row: tuple[str, str], variant: str) -> Cell:
 
 
 def _head_column(test_set: TestSet, variant: str, titles: Titles) -> Cell:
-    note = f"{variant}, {format_metric(test_set.primary)}"
-    return Cell(title_test_set(test_set, titles), note=note)
+    language = LANGUAGES.get(test_set.language, test_set.language)
+    note = f"{title_test_set(test_set, titles)}\n{format_metric(test_set.primary)}"
+    return Cell(f"{language}, {variant}", note=note)
 
 
 def _name_rows(rows: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
