@@ -57,7 +57,7 @@ def test_a_recipe_that_teaches_itself_is_refused():
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones():
     settings = build_settings(training={"recipes": ["anealed"]})
-    with pytest.raises(SettingsError, match="anealed.*there are: annealed"):
+    with pytest.raises(SettingsError, match=r"anealed.*there are: annealed"):
         recipes.order_recipes(settings)
 
 

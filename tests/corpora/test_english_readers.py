@@ -22,7 +22,10 @@ def read(name: str, folder: Path, split: str) -> list[tuple[str, tuple[str, ...]
 def test_carer_is_read_with_and_without_its_header(tmp_path, header):
     body = header + "i feel fine;joy\ni am the text;love\n"
     write(tmp_path, train__txt=body, val__txt=body, test__txt=body)
-    assert read("carer", tmp_path, "valid") == [("i feel fine", ("joy",)), ("i am the text", ("love",))]
+    assert read("carer", tmp_path, "valid") == [
+        ("i feel fine", ("joy",)),
+        ("i am the text", ("love",)),
+    ]
 
 
 def test_carer_refuses_a_second_semicolon(tmp_path):
@@ -95,7 +98,9 @@ def test_a_class_that_ag_news_does_not_have_reaches_the_label_map_as_it_is(tmp_p
 
 def test_goemotions_unquotes_texts_and_names_labels(tmp_path):
     body = 'plain [NAME]\t0,2\tid1\n"a ""quoted"" text"\t1\tid2\n'
-    write(tmp_path, labels__txt="joy\nfear\nneutral", train__tsv=body, dev__tsv=body, test__tsv=body)
+    write(
+        tmp_path, labels__txt="joy\nfear\nneutral", train__tsv=body, dev__tsv=body, test__tsv=body
+    )
     assert read("goemotions", tmp_path, "test") == [
         ("plain [NAME]", ("joy", "neutral")),
         ('a "quoted" text', ("fear",)),
@@ -105,6 +110,8 @@ def test_goemotions_unquotes_texts_and_names_labels(tmp_path):
 @pytest.mark.parametrize("number", ["3", "-1", "x", ""])
 def test_goemotions_refuses_a_label_number_that_has_no_name(tmp_path, number):
     body = f"text\t{number}\tid\n"
-    write(tmp_path, labels__txt="joy\nfear\nneutral", train__tsv=body, dev__tsv=body, test__tsv=body)
+    write(
+        tmp_path, labels__txt="joy\nfear\nneutral", train__tsv=body, dev__tsv=body, test__tsv=body
+    )
     with pytest.raises(DataError, match="a label number below 3"):
         READERS["goemotions"](tmp_path)

@@ -32,9 +32,7 @@ def carer() -> LabelMap:
 
 @pytest.fixture
 def news() -> LabelMap:
-    return build(
-        TOPIC, World={"labels": ["politics", "culture"]}, Sports={"labels": ["sports"]}
-    )
+    return build(TOPIC, World={"labels": ["politics", "culture"]}, Sports={"labels": ["sports"]})
 
 
 def test_love_is_joyful_and_says_nothing_of_trust(carer):

@@ -47,9 +47,7 @@ def prepare(folder: Path, rows: list[str] = ROWS, label_map: str = "default", **
     text = "".join(f"{row}\n" for row in ["label\ttext", *rows])
     (folder / "samples.tsv").write_text(text, encoding="utf-8")
     dataset = declare(**changes)
-    return prepare_dataset(
-        dataset, TASK, folder, reader=dataset.reader, label_map=label_map
-    )
+    return prepare_dataset(dataset, TASK, folder, reader=dataset.reader, label_map=label_map)
 
 
 def test_rows_become_examples_with_ids_hashes_and_their_place(tmp_path):
@@ -61,7 +59,9 @@ def test_rows_become_examples_with_ids_hashes_and_their_place(tmp_path):
     assert set(train.source_row) < {f"samples.tsv:{line}" for line in range(2, 18)}
     assert set(train.lang) == {"ro"} and set(valid.split) == {"valid"}
     assert np.isnan(train.votes).all()
-    assert any(text.startswith("Bucurie numărul") and text.endswith("<ent>!") for text in train.text)
+    assert any(
+        text.startswith("Bucurie numărul") and text.endswith("<ent>!") for text in train.text
+    )
     assert any(text.startswith("Dragoste și teamă") for text in train.text)
 
 
@@ -90,15 +90,19 @@ def test_the_summary_counts_rows_labels_and_texts(tmp_path):
     assert summary["dropped"] == []
 
 
-@pytest.mark.parametrize("splits", [{"train": 11, "valid": 4}, {"train": 12}, {"train": 16, "test": 4}])
+@pytest.mark.parametrize(
+    "splits", [{"train": 11, "valid": 4}, {"train": 12}, {"train": 16, "test": 4}]
+)
 def test_another_number_of_rows_than_promised_is_an_error(tmp_path, splits):
-    with pytest.raises(DataError, match="rows, got .*Nothing was kept"):
+    with pytest.raises(DataError, match=r"rows, got .*Nothing was kept"):
         prepare(tmp_path, splits=splits)
 
 
 def test_a_row_without_text_is_an_error_unless_the_registry_expects_it(tmp_path):
     rows = [*ROWS, "joy\t \u200b\xa0"]
-    with pytest.raises(DataError, match=r"expected 0 dropped rows, got 1 \(samples\.tsv:18: no text"):
+    with pytest.raises(
+        DataError, match=r"expected 0 dropped rows, got 1 \(samples\.tsv:18: no text"
+    ):
         prepare(tmp_path, rows)
     prepared = prepare(tmp_path, rows, dropped=1)
     assert prepared.summary["dropped"] == [{"source_row": "samples.tsv:18", "reason": "no text"}]

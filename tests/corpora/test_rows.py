@@ -1,4 +1,4 @@
-"""Strict reading: what is malformed is refused with file and line; no row is split, joined or lost."""
+"""Strict reading: what is malformed is refused with file and line; no row is joined or lost."""
 
 import csv
 import io
@@ -28,7 +28,9 @@ def test_a_quoted_table_gives_back_what_a_csv_writer_wrote(tmp_path_factory, row
     buffer = io.StringIO(newline="")
     csv.writer(buffer, quoting=csv.QUOTE_ALL).writerows(rows)
     path.write_bytes(buffer.getvalue().encode())
-    assert [tuple(cells) for _where, cells in read_table(path, 2, delimiter=",", quoted=True)] == rows
+    assert [
+        tuple(cells) for _where, cells in read_table(path, 2, delimiter=",", quoted=True)
+    ] == rows
 
 
 def test_a_row_over_several_lines_is_named_by_its_first(tmp_path):

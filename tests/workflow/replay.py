@@ -86,7 +86,7 @@ def copy_project(folder: Path) -> Replay:
     (folder / "params.yaml").write_text(
         yaml.safe_dump(build_small_params(), sort_keys=False), encoding="utf-8"
     )
-    (folder / "workflow/scenarios/embedded.yaml").write_text("# replay\n", encoding="utf-8")
+    (folder / "workflow/scenarios/embedded.yaml").write_text("{}\n", encoding="utf-8")
     replay.run("git", "init", "-q", "-b", "main")
     replay.commit("replay")
     return replay

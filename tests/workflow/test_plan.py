@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.support import ROOT
-from tests.workflow.replay import count_jobs, copy_project
+from tests.workflow.replay import copy_project, count_jobs
 
 
 def plan(scenario: str, *arguments: str) -> str:

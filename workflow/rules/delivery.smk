@@ -27,7 +27,7 @@ rule report:
             *expand("data/registry/{dataset}.yaml", dataset=DATASETS),
         ],
         flow="workflow/report/flow.json",
-        template="workflow/report/template.html",
+        template=["workflow/report/template.html", "workflow/report/page.css"],
         code=code("report"),
     output:
         page=report(f"{RESULTS}/report.html", caption="../report/report.rst", category="Report"),
@@ -46,4 +46,4 @@ rule report:
         " --audit {input.audit} --summaries {input.summaries} --registry data/registry"
         " --cards {input.cards} --mixtures {input.mixtures} --settings {params.settings:q}"
         " --dag {input.flow}"
-        " --template {input.template} --out {output.page} 2> {log}"
+        " --template {input.template[0]} --out {output.page} 2> {log}"

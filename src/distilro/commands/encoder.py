@@ -1,38 +1,110 @@
 """Make the encoder that every neural recipe starts from, adapted to the training texts."""
 
 import argparse
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distilro.artifacts import hash_file
 from distilro.cards import list_versions, record_run
 from distilro.corpora.examples import read_examples
 from distilro.devices import claim_device
 from distilro.encoder_settings import EncoderSettings
-from distilro.modeling.encoders import build_masked_model, save_encoder
+from distilro.errors import DataError
+from distilro.modeling.encoders import (
+    add_token_rows,
+    build_masked_model,
+    load_masked_model,
+    save_encoder,
+)
+from distilro.modeling.hub import fetch_from_hub
+from distilro.modeling.precision import choose_device
 from distilro.modeling.pretraining import adapt_encoder
-from distilro.modeling.tokenization import train_tokenizer
+from distilro.modeling.tokenization import load_tokenizer, train_tokenizer
 from distilro.settings import check_section
+
+logger = logging.getLogger(__name__)
+
+_USED = {"source", "adaptation", "seed"}  # settings that matter whatever the source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--settings", required=True, help="JSON of EncoderSettings")
-    parser.add_argument("--mixtures", type=Path, nargs="*", default=[], help="training texts")
-    parser.add_argument("--records", required=True, type=Path, help="folder of run records")
-    parser.add_argument("--out", required=True, type=Path, help="folder of the encoder")
+    parser.add_argument("--settings", required=True, help="JSON of the section encoders")
+    parser.add_argument("--mixtures", type=Path, nargs="*", default=[], help="texts to learn")
+    parser.add_argument("--out", required=True, type=Path, help="folder to write")
+    parser.add_argument("--records", type=Path, help="folder of run records; default: none")
+    parser.add_argument("--lock", type=Path, help="JSON: hub model -> commit it resolved to")
     parser.add_argument("--gpus", type=int, default=0, help="0: stay on the CPU")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
 
 
 def run(arguments: argparse.Namespace) -> None:
+    """Find or make the encoder, adapt it and write its folder."""
     settings = check_section(EncoderSettings, arguments.settings)
-    with claim_device(arguments.gpus) as device, record_run(arguments.records, "encoder", settings.source, arguments.threads):
-        torch.set_num_threads(arguments.threads)
-        texts = sorted({text for path in arguments.mixtures for text in read_examples(path).text})
-        tokenizer = train_tokenizer(texts, vocabulary_size=settings.scratch.vocabulary_size, lowercase=settings.scratch.lowercase)
-        model = build_masked_model(settings.scratch, tokenizer, settings.seed).to(device)
-        adaptation = adapt_encoder(model, tokenizer, texts, settings.adaptation, settings.seed)
-        card = {"settings": settings.model_dump(mode="json"), "adaptation": adaptation, "mixtures": {str(p): hash_file(p) for p in arguments.mixtures}, "versions": list_versions()}
-        save_encoder(arguments.out, model.base_model, tokenizer, card)
+    with claim_device(arguments.gpus) as claimed:
+        device = choose_device(claimed)
+        if arguments.records is None:
+            _make_encoder(settings, arguments, device)
+            return
+        name = arguments.out.name
+        with record_run(arguments.records, "encoder", name, arguments.threads) as record:
+            record["device"] = device
+            _make_encoder(settings, arguments, device)
+
+
+def _make_encoder(settings: EncoderSettings, arguments: argparse.Namespace, device: str) -> None:
+    texts = _read_texts(arguments.mixtures)
+    model, tokenizer, origin = _open_source(settings, texts, arguments.lock)
+    added = add_token_rows(model, tokenizer)
+    adaptation = adapt_encoder(
+        model.to(device), tokenizer, texts, settings.adaptation, settings.seed
+    )
+    card = {
+        "settings": settings.model_dump(mode="json", include={*_USED, settings.source}),
+        "origin": {**origin, "added_tokens": added},
+        "mixtures": {
+            f"{path.parent.name}/{path.stem}": hash_file(path) for path in arguments.mixtures
+        },
+        "adaptation": adaptation,
+        "versions": list_versions(),
+    }
+    save_encoder(arguments.out, model.base_model, tokenizer, card)
+
+
+def _read_texts(mixtures: Sequence[Path]) -> list[str]:
+    """Return the distinct texts of training rows, sorted."""
+    texts: set[str] = set()
+    for path in mixtures:
+        examples = read_examples(path)
+        if other := sorted(set(examples.split) - {"train"}):
+            raise DataError(
+                f"{path}: expected training rows only, got rows of {', '.join(other)}: an encoder "
+                "must not see what it is tested on. Nothing was trained; mix again."
+            )
+        texts.update(examples.text)
+    return sorted(texts)
+
+
+def _open_source(
+    settings: EncoderSettings, texts: Sequence[str], lock: Path | None
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast, dict]:
+    """Return the model to adapt, its tokenizer, and where it came from for its card."""
+    scratch, hub = settings.scratch, settings.hub
+    if settings.source == "scratch":
+        tokenizer = train_tokenizer(texts, scratch.vocabulary_size, lowercase=scratch.lowercase)
+        return build_masked_model(scratch, tokenizer, settings.seed), tokenizer, {}
+    if settings.source == "hub":
+        folder, commit = fetch_from_hub(hub.name, hub.revision, lock=lock)
+        origin = {"name": hub.name, "revision": commit}
+    else:
+        folder = Path(settings.folder)
+        origin = {}
+    model, has_head = load_masked_model(folder)
+    if settings.adaptation.epochs > 0 and not has_head:
+        logger.warning("%s has no head for masked tokens: a fresh one learns along.", folder)
+    hashes = {file.name: hash_file(file) for file in sorted(folder.glob("*.safetensors"))}
+    return model, load_tokenizer(folder), {**origin, "weights": hashes}

@@ -16,7 +16,7 @@ from distilro.devices import claim_device
 from distilro.distillation.teachers import read_teacher_probabilities
 from distilro.evaluation.validation import score_logits
 from distilro.modeling.heads import build_classifier, save_classifier, score_tokens
-from distilro.modeling.precision import choose_precision
+from distilro.modeling.precision import choose_device, choose_precision
 from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.tokenization import encode, load_tokenizer
 from distilro.recipes import name_stage
@@ -75,10 +75,11 @@ def run(arguments: argparse.Namespace) -> None:
     name = arguments.cell.replace("/", "-")
     records = arguments.results / "records"
     with (
-        claim_device(arguments.gpus) as device,
+        claim_device(arguments.gpus) as claimed,
         record_run(records, "train", name, arguments.threads) as record,
     ):
         torch.set_num_threads(arguments.threads)
+        device = choose_device(claimed)
         cell = _Cell(arguments, settings, device)
         record["device"] = device
         record["seeds"] = {seed: cell.train(seed) for seed in settings.seeds}

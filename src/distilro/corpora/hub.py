@@ -1,7 +1,8 @@
 """Exporting a dataset of the Hugging Face hub, pinned at a full revision, to plain JSON.
 
-The only place that imports `datasets`, and only when a hub source is fetched. No dataset script is
-ever run. A local folder of Parquet files can stand for a hub dataset.
+The only place that imports `datasets`, and only when a hub source is fetched. That library runs no
+code of a dataset any more, and is not asked to. A local folder of Parquet files can stand for a hub
+dataset.
 """
 
 from pathlib import Path
@@ -23,9 +24,7 @@ def export_hub_dataset(source: HubSource, folder: Path) -> list[str]:
     import datasets  # noqa: PLC0415 - heavy, and needed for hub sources only
 
     try:
-        loaded = datasets.load_dataset(
-            source.dataset, source.config, revision=source.revision, trust_remote_code=False
-        )
+        loaded = datasets.load_dataset(source.dataset, source.config, revision=source.revision)
     except (OSError, ValueError, ConnectionError, RuntimeError) as error:
         raise DataError(
             f"{source.dataset} at {source.revision} could not be loaded from the hub: {error}. "

@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from distilro.errors import SettingsError
+from distilro.progress import show_progress
 
 # Postings looked at in one go: bounds the memory of a step to some hundred megabytes.
 _CHUNK_POSTINGS = 2_000_000
@@ -91,7 +91,7 @@ def find_similar_sets(sets: WordSets, *, jaccard: float) -> SimilarPairs:
         raise SettingsError(f"jaccard: expected a number in (0, 1], got {jaccard}.")
     index = _index_prefixes(sets, jaccard)
     found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
-    with tqdm(total=len(sets), desc="near duplicates", unit="text") as bar:
+    with show_progress(len(sets), what="near duplicates", unit="text") as bar:
         for rows in _split_rows(sets, index, jaccard):
             left, right = _find_candidates(sets, index, rows, jaccard)
             found.append(_verify(sets, left, right, jaccard))

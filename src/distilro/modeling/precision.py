@@ -1,10 +1,13 @@
 """Which number format the matrix products run in: float32, or bfloat16 under autocast."""
 
+import logging
 from pathlib import Path
 
 import torch
 
 from distilro.errors import SettingsError
+
+logger = logging.getLogger(__name__)
 
 SETTINGS = ("auto", "bf16", "fp32")
 # Without one of these a processor computes bfloat16 by converting, which is slower than float32.
@@ -42,3 +45,19 @@ def has_cpu_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
         return False
     flags = next((line for line in lines if line.startswith("flags")), "")
     return not _CPU_FLAGS.isdisjoint(flags.split())
+
+
+def choose_device(claimed: str) -> str:
+    """Return the device to compute on: the one claimed, or "cpu" where torch cannot use it.
+
+    Args:
+        claimed: "cpu" or "cuda", as `distilro.devices.claim_device` yields it.
+    """
+    if claimed != "cpu" and not torch.cuda.is_available():
+        logger.warning(
+            "There is a GPU, but this build of torch (%s) cannot use it: computing on the CPU. "
+            "Choose another build: make setup TORCH_INDEX=...",
+            torch.__version__,
+        )
+        return "cpu"
+    return claimed

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distilro.encoder_settings import AdaptationSettings
@@ -31,6 +30,7 @@ from distilro.modeling.masking import (
 from distilro.modeling.precision import choose_precision
 from distilro.modeling.ragged import RaggedTokens, cut_by_tokens
 from distilro.modeling.tokenization import encode
+from distilro.progress import show_progress
 
 HELD_OUT_SHARE = 0.02
 
@@ -71,8 +71,8 @@ def adapt_encoder(
         seed: of the held-out texts, the batches and the masks.
 
     Returns:
-        JSON values: counts, precision, loss curve as [step, mean loss] pairs, and the loss on held-out
-        texts, in nats per masked token, before and after. Nothing in it depends on the clock.
+        JSON values: counts, precision, loss curve as [step, mean loss] pairs, and the loss on
+        held-out texts, in nats per masked token, before and after. Nothing depends on the clock.
 
     Raises:
         DataError: fewer than two texts.
@@ -183,7 +183,8 @@ def _train(
     )
     losses: list[Tensor] = []
     tokens, began = 0, time.perf_counter()
-    for step, rows in enumerate(tqdm(plan, unit="step", desc="adapting", leave=False)):
+    bar = show_progress(len(plan), what="adapting", unit="step")
+    for step, rows in enumerate(plan):
         rng = np.random.default_rng((seed, _MASK_STREAM, step))
         loss = _compute_losses(learner, rows, rng).mean()
         optimiser.zero_grad(set_to_none=True)
@@ -198,6 +199,7 @@ def _train(
         optimiser.step()
         schedule.step()
         losses.append(loss.detach())
+        bar.update()
         tokens += int(learner.tokens.lengths[rows].sum())
     seconds = time.perf_counter() - began
     speed = tokens / max(seconds, 1e-9)

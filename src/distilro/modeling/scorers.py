@@ -46,9 +46,10 @@ def load_scorer(folder: str | Path, *, device: str = "cpu", threads: int = 1) ->
         import torch  # noqa: PLC0415 - seconds
 
         from distilro.modeling.heads import load_classifier  # noqa: PLC0415 - torch again
+        from distilro.modeling.precision import choose_device  # noqa: PLC0415 - torch again
 
         torch.set_num_threads(threads)
-        return load_classifier(folder, device=device)
+        return load_classifier(folder, device=choose_device(device))
     raise IntegrityError(
         f"{folder / 'config.json'}: expected the format of a model of ours, got {model_format!r}."
     )

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from distilro.corpora.examples import Task
 from distilro.errors import TrainingError
 from distilro.modeling.ragged import RaggedTokens
+from distilro.progress import show_progress
 from distilro.training.batches import Batch, BatchLimits, measure_padding, plan_epochs
 from distilro.training.objectives import (
     compute_gold_loss,
@@ -130,7 +130,7 @@ def train_classifier(
     )
     best: dict[str, Tensor] = {}
     step = 0
-    with tqdm(total=total, unit="step", desc="training", leave=False) as bar:
+    with show_progress(total, what="training", unit="step") as bar:
         for epoch, batches in enumerate(plan, start=1):
             classifier.train()
             losses = []
