@@ -34,3 +34,11 @@ def prepare_corpus(mirror, tmp_path_factory) -> Callable[[str], Path]:
         return out
 
     return prepare
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--every-leaf",
+        action="store_true",
+        help="tests/workflow: change every setting in turn instead of a sample (minutes)",
+    )

@@ -35,3 +35,13 @@ def test_a_stage_does_not_depend_on_modules_that_it_does_not_use():
 def test_paths_are_relative_so_that_records_of_runs_can_move(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert all(path.startswith("src/distilro/") for path in list_sources("fetch"))
+
+
+def test_every_module_is_a_source_of_some_command():
+    used = set().union(*(list_all(command) for command in COMMANDS))
+    modules = {str(path) for path in (ROOT / "src/distilro").rglob("*.py")}
+    planning = {
+        "recipes.py",
+        "sources.py",
+    }  # they lay out jobs; what they say are params and inputs
+    assert {path for path in modules - used if path.rpartition("/")[2] not in planning} == set()

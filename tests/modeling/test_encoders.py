@@ -50,7 +50,11 @@ def test_as_many_tokens_as_counted_fit(tmp_path, kind: str):
     encoder, config = load_encoder(write_hub_model(tmp_path, kind))
     ids = torch.full((1, count_positions(config)), 20)
     assert ids.shape[1] == 40
-    assert encoder(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.isfinite().all()
+    assert (
+        encoder(input_ids=ids, attention_mask=torch.ones_like(ids))
+        .last_hidden_state.isfinite()
+        .all()
+    )
     check_length(config, 40)
     with pytest.raises(SettingsError, match="max_tokens: expected at most 40"):
         check_length(config, 41)

@@ -202,7 +202,9 @@ def test_another_format_or_version_is_refused(saved, key: str, value: object):
     path = saved / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**config, key: value}), encoding="utf-8")
-    with pytest.raises(IntegrityError, match=rf"expected distilro-encoder version 1, got .*{value}"):
+    with pytest.raises(
+        IntegrityError, match=rf"expected distilro-encoder version 1, got .*{value}"
+    ):
         load_classifier(saved)
 
 
@@ -211,7 +213,7 @@ def test_a_configuration_of_another_label_space_is_refused(saved):
     config = json.loads(path.read_text(encoding="utf-8"))
     config["tasks"][1]["labels"].append("trust")
     path.write_text(json.dumps(config), encoding="utf-8")
-    with pytest.raises(IntegrityError, match="expected the weights that config.json describes"):
+    with pytest.raises(IntegrityError, match=r"expected the weights that config\.json describes"):
         load_classifier(saved)
 
 

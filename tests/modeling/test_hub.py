@@ -73,6 +73,14 @@ def test_pickled_weights_and_code_are_never_asked_for(monkeypatch, tmp_path):
 
     monkeypatch.setattr("distilro.modeling.hub.snapshot_download", pretend)
     fetch_from_hub(NAME, COMMIT)
-    files = ["model.safetensors", "pytorch_model.bin", "modeling_evil.py", "tf_model.h5", "vocab.txt"]
-    wanted = huggingface_hub.utils.filter_repo_objects(files, allow_patterns=asked["allow_patterns"])
+    files = [
+        "model.safetensors",
+        "pytorch_model.bin",
+        "modeling_evil.py",
+        "tf_model.h5",
+        "vocab.txt",
+    ]
+    wanted = huggingface_hub.utils.filter_repo_objects(
+        files, allow_patterns=asked["allow_patterns"]
+    )
     assert list(wanted) == ["model.safetensors", "vocab.txt"]

@@ -59,9 +59,7 @@ def test_the_shares_are_fifteen_percent_and_eighty_ten_ten():
 
 def test_the_same_random_numbers_hide_the_same_tokens():
     ids, mask = draw_batch(1, 5, 20)
-    first, second = (
-        mask_tokens(ids, mask, VOCABULARY, np.random.default_rng(7)) for _ in range(2)
-    )
+    first, second = (mask_tokens(ids, mask, VOCABULARY, np.random.default_rng(7)) for _ in range(2))
     assert all(np.array_equal(one, other) for one, other in zip(first, second, strict=True))
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from distilro.errors import SettingsError
-from distilro.modeling.precision import choose_precision, has_cpu_bfloat16
+from distilro.modeling.precision import choose_device, choose_precision, has_cpu_bfloat16
 
 
 @pytest.mark.parametrize("setting", ["bf16", "fp32"])
@@ -47,3 +47,10 @@ def test_auto_follows_the_gpu_where_there_is_one(monkeypatch, fast: bool, expect
 def test_another_setting_is_refused():
     with pytest.raises(SettingsError, match="precision: expected one of auto, bf16, fp32"):
         choose_precision("int8")
+
+
+@pytest.mark.parametrize(("usable", "expected"), [(True, "cuda"), (False, "cpu")])
+def test_a_gpu_that_torch_cannot_use_is_left_alone(monkeypatch, usable: bool, expected: str):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: usable)
+    assert choose_device("cuda") == expected
+    assert choose_device("cpu") == "cpu"

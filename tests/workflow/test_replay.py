@@ -17,30 +17,6 @@ from tests.workflow.replay import Replay, copy_project
 
 pytestmark = pytest.mark.workflow
 
-FROM_TRAINING = {"train", "train_linear", "logits", "predict", "predict_joint", "predict_linear"}
-
-
-@pytest.fixture(scope="module")
-def replay(tmp_path_factory):
-    """A copy whose whole DAG has run, sealed by DVC; its path has a space and a letter of ours."""
-    copy = copy_project(tmp_path_factory.mktemp("ș p a c e"))
-    copy.snakemake()
-    copy.run("dvc", "repro")
-    copy.commit("run")
-    return copy
-
-
-@pytest.fixture
-def restored(replay):
-    """The copy, put back as it was after the test."""
-    yield replay
-    replay.run("git", "checkout", "-q", "--", ".")
-    assert not replay.plan()
-
-
-def stop_of(printed: str) -> str:
-    return printed[-3000:]
-
 
 def test_a_second_run_does_nothing(replay):
     began = time.perf_counter()

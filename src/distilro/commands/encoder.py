@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", required=True, help="JSON of the section encoders")
     parser.add_argument("--mixtures", type=Path, nargs="*", default=[], help="texts to learn")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
-    parser.add_argument("--records", type=Path, help="folder of run records; default: none")
+    parser.add_argument("--records", required=True, type=Path, help="folder of run records")
     parser.add_argument("--lock", type=Path, help="JSON: hub model -> commit it resolved to")
     parser.add_argument("--gpus", type=int, default=0, help="0: stay on the CPU")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
@@ -45,15 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Find or make the encoder, adapt it and write its folder."""
     settings = check_section(EncoderSettings, arguments.settings)
-    with claim_device(arguments.gpus) as claimed:
+    with (
+        claim_device(arguments.gpus) as claimed,
+        record_run(arguments.records, "encoder", settings.source, arguments.threads) as record,
+    ):
+        torch.set_num_threads(arguments.threads)
         device = choose_device(claimed)
-        if arguments.records is None:
-            _make_encoder(settings, arguments, device)
-            return
-        name = arguments.out.name
-        with record_run(arguments.records, "encoder", name, arguments.threads) as record:
-            record["device"] = device
-            _make_encoder(settings, arguments, device)
+        record["device"] = device
+        _make_encoder(settings, arguments, device)
 
 
 def _make_encoder(settings: EncoderSettings, arguments: argparse.Namespace, device: str) -> None:

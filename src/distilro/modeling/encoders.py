@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 from transformers import (
@@ -208,7 +209,7 @@ def _load(
                 output_loading_info=True,
                 **plain,
             )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise IntegrityError(
             f"{folder}: the weights do not fit config.json or are damaged: {error}. "
             "Nothing was loaded; fetch or make the folder again."

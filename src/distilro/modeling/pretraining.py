@@ -193,7 +193,7 @@ def _train(
         if not torch.isfinite(norm):
             raise TrainingError(
                 f"The gradient is not finite at step {step} of {len(plan)} of the adaptation: loss "
-                f"{float(loss):.3g}. Nothing was written; lower encoders.adaptation.learning_rate "
+                f"{loss.item():.3g}. Nothing was written; lower encoders.adaptation.learning_rate "
                 "or set its precision to fp32."
             )
         optimiser.step()

@@ -1,0 +1,57 @@
+"""The section `encoders`: what is taken and what is refused."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from distilro.encoder_settings import EncoderSettings
+from distilro.errors import SettingsError
+from distilro.settings import check_section
+from tests.support import read_params
+
+
+def change(part: str | None = None, **values: object) -> dict:
+    """Return the section of params.yaml with values of it, or of one part of it, changed."""
+    section = read_params("study")["encoders"]
+    if part is None:
+        return {**section, **values}
+    return {**section, part: {**section[part], **values}}
+
+
+@pytest.mark.parametrize("scenario", ["embedded", "laptop", "study"])
+def test_every_scenario_s_section_is_right(scenario: str):
+    check_section(EncoderSettings, read_params(scenario)["encoders"])
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (change(source="web"), "source"),
+        (change(source="folder"), "source is 'folder', but folder is not set"),
+        (change(source="hub", hub=None), "source is 'hub', but hub is not set"),
+        (change(source="scratch", scratch=None), "source is 'scratch', but scratch is not set"),
+        (change("hub", revision="main"), "hub.revision"),
+        (change("hub", name="https://a.ro/b"), "hub.name"),
+        (change("scratch", heads=3), r"hidden \(256\) is not a multiple of heads \(3\)"),
+        (change("adaptation", epochs=-1), "adaptation.epochs"),
+        (change("adaptation", precision="int8"), "adaptation.precision"),
+        (change("adaptation", epoch=1), "did you mean epochs"),
+        (change(seed="13"), "seed"),
+    ],
+)
+def test_a_wrong_value_is_an_error_that_names_it(section: dict, message: str):
+    with pytest.raises(SettingsError, match=message):
+        check_section(EncoderSettings, section)
+
+
+def test_a_revision_that_is_not_known_yet_may_be_left_open():
+    assert check_section(EncoderSettings, change("hub", revision=None)).hub.revision is None
+
+
+def test_the_settings_do_not_load_torch():
+    code = "import sys, distilro.encoder_settings; sys.exit('torch' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run(command, env=environment, check=True)
