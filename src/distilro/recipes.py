@@ -124,6 +124,13 @@ def list_encoder_mixtures(settings: Settings) -> list[Mixture]:
     return [Mixture(task, name_stage({"ro": 1.0, "en": 1.0})) for task in settings.data.tasks]
 
 
+def describe_encoder(settings: Settings) -> dict[str, object]:
+    """Return what the encoder depends on besides files, ready for JSON: its own source alone."""
+    encoders = settings.encoders
+    used = {"source", encoders.source, "adaptation", "seed"}
+    return encoders.model_dump(mode="json", include=used)
+
+
 def list_seeds(recipe: Recipe, settings: Settings) -> tuple[int, ...]:
     """Return the seeds of a recipe's cells; a linear model has no randomness, hence one."""
     seeds = settings.training.seeds

@@ -89,9 +89,10 @@ def training_inputs(wildcards):
     cell = recipes.Cell(wildcards.recipe, wildcards.scope)
     mixtures = recipes.list_mixtures(cell, SETTINGS)
     taught = recipes.list_teacher_logits(cell, SETTINGS)
-    tasks = recipes.list_tasks(wildcards.scope, SETTINGS)
     files = [f"{RESULTS}/mixtures/{m.task}/{m.name}.parquet" for m in mixtures]
-    files += [f"data/prepared/{SETTINGS.data.tasks[t].ro}/valid.parquet" for t in tasks]
+    if wildcards.recipe in NEURAL:
+        tasks = recipes.list_tasks(wildcards.scope, SETTINGS)
+        files += [f"data/prepared/{SETTINGS.data.tasks[t].ro}/valid.parquet" for t in tasks]
     files += [f for t, m in taught for f in logits_files(t.recipe, t.scope, m)]
     return files + [f for t, _ in taught for f in model_files(t.recipe, t.scope)]
 

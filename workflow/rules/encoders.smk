@@ -27,7 +27,7 @@ rule encoder:
     resources:
         gpu=1,
     params:
-        settings=as_json(SETTINGS.encoders.model_dump(mode="json")),
+        settings=as_json(recipes.describe_encoder(SETTINGS)),
     message:
         "Making the encoder"
     shell:
