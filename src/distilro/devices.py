@@ -7,6 +7,7 @@ torch: it must run before torch looks at `CUDA_VISIBLE_DEVICES`. It does not spr
 several GPUs, and it does not see jobs of other programs.
 """
 
+import argparse
 import fcntl
 import itertools
 import logging
@@ -48,6 +49,12 @@ class Hardware(TypedDict):
     memory_gib: float
     flags: list[str]
     gpus: list[str]
+
+
+def add_device_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what a job was granted: the arguments of every command that runs a model."""
+    parser.add_argument("--gpus", type=int, default=0, help="0: stay on the CPU")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
 
 
 @contextmanager

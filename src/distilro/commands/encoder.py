@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from distilro.artifacts import hash_file
 from distilro.cards import list_versions, record_run
 from distilro.corpora.examples import read_examples
-from distilro.devices import claim_device
+from distilro.devices import add_device_arguments, claim_device
 from distilro.encoder_settings import EncoderSettings
 from distilro.errors import DataError
 from distilro.modeling.encoders import (
@@ -38,8 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument("--records", required=True, type=Path, help="folder of run records")
     parser.add_argument("--lock", type=Path, help="JSON: hub model -> commit it resolved to")
-    parser.add_argument("--gpus", type=int, default=0, help="0: stay on the CPU")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    add_device_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

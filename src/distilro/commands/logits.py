@@ -5,7 +5,7 @@ from pathlib import Path
 
 from distilro.cards import record_run
 from distilro.corpora.examples import read_examples
-from distilro.devices import claim_device
+from distilro.devices import add_device_arguments, claim_device
 from distilro.distillation.logits import write_logits
 from distilro.distillation.teachers import identify_teacher, name_logits
 from distilro.modeling.scorers import load_scorer
@@ -18,8 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mixture", required=True, type=Path, help="the mixture's Parquet file")
     parser.add_argument("--seeds", required=True, type=int, nargs="+", help="the teacher's seeds")
     parser.add_argument("--results", required=True, type=Path, help="results/<scenario>")
-    parser.add_argument("--gpus", type=int, default=0, help="0: stay on the CPU")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    add_device_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

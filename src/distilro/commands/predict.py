@@ -6,7 +6,7 @@ from pathlib import Path
 from distilro.artifacts import read_json
 from distilro.cards import record_run
 from distilro.corpora.examples import Examples, read_examples
-from distilro.devices import claim_device
+from distilro.devices import add_device_arguments, claim_device
 from distilro.errors import SettingsError
 from distilro.evaluation.predictions import Predictions, write_predictions
 from distilro.modeling.probabilities import compute_probabilities
@@ -28,8 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--settings", required=True, help="JSON of PredictSettings")
     parser.add_argument("--prepared", required=True, type=Path, help="data/prepared")
     parser.add_argument("--results", required=True, type=Path, help="results/<scenario>")
-    parser.add_argument("--gpus", type=int, default=0, help="0: stay on the CPU")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    add_device_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from distilro.artifacts import hash_file, write_json
 from distilro.cards import list_versions, record_run
 from distilro.corpora.examples import Examples, read_examples
-from distilro.devices import claim_device
+from distilro.devices import add_device_arguments, claim_device
 from distilro.distillation.teachers import read_teacher_probabilities
 from distilro.evaluation.validation import score_logits
 from distilro.modeling.heads import build_classifier, save_classifier, score_tokens
@@ -65,8 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder", required=True, type=Path, help="folder to start from")
     parser.add_argument("--prepared", required=True, type=Path, help="data/prepared")
     parser.add_argument("--results", required=True, type=Path, help="results/<scenario>")
-    parser.add_argument("--gpus", type=int, default=0, help="0: stay on the CPU")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
+    add_device_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

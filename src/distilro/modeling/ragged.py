@@ -49,7 +49,9 @@ class RaggedTokens:
         return ids, mask.astype(np.int64)
 
 
-def cut_by_tokens(rows: np.ndarray, lengths: np.ndarray, batch_tokens: int) -> Iterator[np.ndarray]:
+def cut_by_tokens(
+    rows: np.ndarray, lengths: np.ndarray, batch_tokens: int, *, most_texts: int | None = None
+) -> Iterator[np.ndarray]:
     """Cut `rows`, sorted by length, shortest first, into batches of at most `batch_tokens`.
 
     Padding counts. A text that is longer than the budget is a batch of its own.
@@ -58,10 +60,13 @@ def cut_by_tokens(rows: np.ndarray, lengths: np.ndarray, batch_tokens: int) -> I
         rows: int64 [n], positions of texts.
         lengths: int64 [N], tokens of every position.
         batch_tokens: most tokens of a batch, padding included.
+        most_texts: most texts of a batch; None sets no limit.
     """
     start = 0
     for end in range(1, len(rows) + 1):
+        last = end == len(rows)
         # subtle: rows are sorted, so the next row is the longest of the batch it would join.
-        if end == len(rows) or int(lengths[rows[end]]) * (end + 1 - start) > batch_tokens:
+        heavy = not last and int(lengths[rows[end]]) * (end + 1 - start) > batch_tokens
+        if last or heavy or end - start == most_texts:
             yield rows[start:end]
             start = end

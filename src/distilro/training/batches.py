@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distilro.modeling.ragged import cut_by_tokens
 from distilro.training.sampling import allot_draws, choose_exponent, draw_indices
 
 _POOL_BATCHES = 50  # measured on REDv2 lengths: 0.97 of the tokens are real, as with a full sort
@@ -53,7 +54,8 @@ def group_by_length(
     for start in range(0, len(shuffled), pool):
         part = shuffled[start : start + pool]
         by_length = part[np.argsort(lengths[part], kind="stable")]
-        batches.extend(_cut(by_length, lengths, limits))
+        cut = cut_by_tokens(by_length, lengths, limits.tokens, most_texts=limits.examples)
+        batches.extend(cut)
     return [batches[place] for place in rng.permutation(len(batches))]
 
 
@@ -98,17 +100,3 @@ def measure_padding(plan: Sequence[Sequence[Batch]], lengths: Mapping[str, np.nd
         real += int(taken.sum())
         padded += int(taken.max()) * len(taken)
     return real / padded
-
-
-def _cut(rows: np.ndarray, lengths: np.ndarray, limits: BatchLimits) -> list[np.ndarray]:
-    """Cut rows that are sorted by length wherever one more would break a limit."""
-    batches, start = [], 0
-    for end in range(1, len(rows) + 1):
-        full = end - start == limits.examples
-        last = end == len(rows)
-        # subtle: rows are sorted, so the next row is the longest of the batch it would join.
-        heavy = not last and int(lengths[rows[end]]) * (end + 1 - start) > limits.tokens
-        if full or last or heavy:
-            batches.append(rows[start:end])
-            start = end
-    return batches
