@@ -1,13 +1,15 @@
 """Phase delivery: the page that people read.
 
 REQUIRES  results/<scenario>/{matrix.parquet,mixtures,models}, data/prepared, data/registry
-MAKES     results/<scenario>/report.html
+MAKES     results/<scenario>/{report.html,matrix.svg,flow.svg}
 """
 
 
 rule delivery:
     input:
         f"{RESULTS}/report.html",
+        f"{RESULTS}/matrix.svg",
+        f"{RESULTS}/flow.svg",
 
 
 rule report:
@@ -31,6 +33,8 @@ rule report:
         code=code("report"),
     output:
         page=report(f"{RESULTS}/report.html", caption="../report/report.rst", category="Report"),
+        plot=f"{RESULTS}/matrix.svg",
+        picture=f"{RESULTS}/flow.svg",
     log:
         f"{LOGS}/report.log",
     benchmark:
@@ -46,4 +50,5 @@ rule report:
         " --audit {input.audit} --summaries {input.summaries} --registry data/registry"
         " --cards {input.cards} --mixtures {input.mixtures} --settings {params.settings:q}"
         " --dag {input.flow}"
-        " --template {input.template[0]} --out {output.page} 2> {log}"
+        " --template {input.template[0]} --out {output.page}"
+        " --plot {output.plot} --dag-picture {output.picture} 2> {log}"

@@ -33,4 +33,5 @@ rule encoder:
     shell:
         "distilro encoder --settings {params.settings:q} --mixtures {input.mixtures}"
         f" --out {ENCODER} --records {RESULTS}/records"
+        " --lock data/registry/encoders.lock.json"
         " --gpus {resources.gpu} --threads {threads} 2> {log}"
