@@ -1,18 +1,21 @@
-"""Both engines see every change of a setting: what Snakemake would rerun first, DVC calls stale.
+"""Both engines see every change: what Snakemake would rerun first, DVC calls stale.
 
 DVC may call more stages than Snakemake has jobs for: that costs a look. It must never call fewer,
-or `dvc repro` would seal a stale result. By default a sample of the settings is changed;
-`pytest tests/workflow --every-leaf` changes each of them.
+or `dvc repro` would seal a stale result. By default a sample is changed; `pytest tests/workflow
+--every-leaf` changes every setting and every module in turn.
 """
 
 import copy
 import json
+import os
+import re
 
 import pytest
 import yaml
 
 from distilro.errors import SettingsError
 from distilro.settings import check_settings
+from distilro.sources import list_sources
 from tests.support import ROOT
 from tests.workflow.replay import build_small_params
 
@@ -28,6 +31,11 @@ SAMPLE = (
     "evaluation.confidence",
     "delivery.title",
     "recipes.annealed.anneal",
+)
+SAMPLE_MODULES = (
+    "src/distilro/corpora/near_duplicates.py",
+    "src/distilro/training/objectives.py",
+    "src/distilro/delivery/svg.py",
 )
 OTHER_VALUES = {
     "sample_emotion_en": "goemotions",
@@ -79,11 +87,21 @@ def change_leaf(params, path):
     return changed
 
 
+def list_modules():
+    """Return every module of the package that jobs of the workflow run."""
+    rules = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "workflow/rules").glob("*.smk"))
+    commands = set(re.findall(r'code\("(\w+)"\)', rules))
+    sources = {path for command in commands for path in list_sources(command, str(ROOT / "src"))}
+    return sorted(os.path.relpath(path, ROOT) for path in sources)
+
+
 def pytest_generate_tests(metafunc):
+    every = metafunc.config.getoption("--every-leaf")
     if "leaf" in metafunc.fixturenames:
         leaves = [".".join(path) for path in list_leaves(build_small_params())]
-        chosen = leaves if metafunc.config.getoption("--every-leaf") else SAMPLE
-        metafunc.parametrize("leaf", chosen)
+        metafunc.parametrize("leaf", leaves if every else SAMPLE)
+    if "module" in metafunc.fixturenames:
+        metafunc.parametrize("module", list_modules() if every else SAMPLE_MODULES)
 
 
 def find_first_rules(jobs):
@@ -105,14 +123,22 @@ def test_dvc_calls_stale_what_snakemake_would_run_first(restored, leaf):
     (restored.folder / "params.yaml").write_text(
         yaml.safe_dump(changed, sort_keys=False), encoding="utf-8"
     )
-    status = json.loads(restored.run("dvc", "status", "--json"))
-    stale = {
+    assert find_first_rules(restored.plan()) <= find_stale_stages(restored)
+
+
+def test_an_edited_module_is_seen_by_both(restored, module):
+    path = restored.folder / module
+    path.write_text(path.read_text(encoding="utf-8") + "\n# edited\n", encoding="utf-8")
+    first = find_first_rules(restored.plan())
+    assert first
+    assert first <= find_stale_stages(restored)
+
+
+def find_stale_stages(copy_of_project):
+    """Return the stages of which DVC says that a dependency changed."""
+    status = json.loads(copy_of_project.run("dvc", "status", "--json"))
+    return {
         stage
         for stage, reasons in status.items()
-        if any(
-            "params.yaml" in reason.get("changed deps", {})
-            for reason in reasons
-            if isinstance(reason, dict)
-        )
+        if any("changed deps" in reason for reason in reasons if isinstance(reason, dict))
     }
-    assert find_first_rules(restored.plan()) <= stale
