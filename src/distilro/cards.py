@@ -40,6 +40,9 @@ def record_run(folder: str | Path, stage: str, name: str, threads: int) -> Itera
     began = time.perf_counter()
     yield record
     record["seconds"] = round(time.perf_counter() - began, 3)
-    record["hardware"] = describe_hardware()
+    hardware = describe_hardware()
+    # A GPU that the run did not compute on had no part in its seconds.
+    gpus = hardware["gpus"] if record.get("device") == "cuda" else []
+    record["hardware"] = {**hardware, "gpus": gpus}
     record["versions"] = list_versions()
     write_json(Path(folder) / f"{stage}-{name}.json", record)

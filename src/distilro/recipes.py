@@ -116,10 +116,11 @@ def list_all_mixtures(settings: Settings) -> list[Mixture]:
 def list_encoder_mixtures(settings: Settings) -> list[Mixture]:
     """Return the training sets whose texts the encoder reads: all there is, or none.
 
-    They do not depend on the recipes, so that a new recipe does not make a new encoder.
+    Which neural recipes run makes no difference, so that a new one does not make a new encoder.
     """
     encoders = settings.encoders
-    if encoders.source != "scratch" and encoders.adaptation.epochs == 0:
+    neural = any(settings.recipes[name].kind == "encoder" for name in order_recipes(settings))
+    if not neural or (encoders.source != "scratch" and encoders.adaptation.epochs == 0):
         return []
     return [Mixture(task, name_stage({"ro": 1.0, "en": 1.0})) for task in settings.data.tasks]
 

@@ -152,6 +152,8 @@ class Recipe(Section):
             raise ValueError("teachers and anneal come together: one is set, the other is not")
         if self.kind == "linear" and (self.scope != "task" or self.teachers):
             raise ValueError("a linear recipe has scope task and no teachers")
+        if self.kind == "linear" and len(self.stages) > 1:
+            raise ValueError("a linear recipe has one stage: it does not go on from another model")
         if not self.stages or not all(self.stages):
             raise ValueError("stages must hold at least one stage, each with one language or more")
         return self
@@ -168,6 +170,20 @@ class Settings(Section):
     evaluation: EvaluationSettings
     delivery: DeliverySettings
     recipes: dict[Name, Recipe] = Field(description="Recipe name -> recipe.")
+
+    @model_validator(mode="after")
+    def _refuse_unused_datasets(self) -> "Settings":
+        """A name that no task uses is most likely mistyped, and would have no effect."""
+        used = {name for chosen in self.data.tasks.values() for name in (chosen.ro, chosen.en)}
+        for where, names in (
+            ("mixtures.caps", self.mixtures.caps),
+            ("data.label_maps", self.data.label_maps),
+        ):
+            for name in sorted(set(names) - used):
+                near = difflib.get_close_matches(name, sorted(used), n=1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ValueError(f"{where}.{name}: no task uses this dataset{hint}")
+        return self
 
 
 SectionType = TypeVar("SectionType", bound=BaseModel)

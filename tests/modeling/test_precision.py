@@ -40,7 +40,7 @@ def test_auto_follows_the_processor(monkeypatch, fast: bool, expected: str):
 @pytest.mark.parametrize(("fast", "expected"), [(True, "bf16"), (False, "fp32")])
 def test_auto_follows_the_gpu_where_there_is_one(monkeypatch, fast: bool, expected: str):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: fast)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: fast)
     assert choose_precision("auto") == expected
 
 

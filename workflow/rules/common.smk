@@ -1,13 +1,16 @@
 """What the phases share: the checked settings, the plan, and how a job gets its values."""
 
 import json
+from pathlib import Path
 
 from distilro import recipes
+from distilro.corpora.choices import check_choice, list_local_files
 from distilro.corpora.registry import load_dataset
 from distilro.settings import check_settings
 from distilro.sources import list_sources
 
 SETTINGS = check_settings(config)
+check_choice(SETTINGS.data.tasks, "data/registry")
 RESULTS = f"results/{SETTINGS.scenario}"
 LOGS = f"logs/{SETTINGS.scenario}"
 BENCHMARKS = f"benchmarks/{SETTINGS.scenario}"
@@ -25,6 +28,7 @@ LINEAR = [name for name, recipe in SETTINGS.recipes.items() if recipe.kind == "l
 NEURAL = [name for name in SETTINGS.recipes if name not in LINEAR]
 MODEL_FILES = [*ENCODER_FILES, "card.json"]
 MIXTURES = recipes.list_all_mixtures(SETTINGS)
+NEURAL_CELLS = [cell for cell in CELLS if cell.recipe in NEURAL]
 
 
 container: "docker://python:3.11-slim"
@@ -53,6 +57,11 @@ def code(command):
     return list_sources(command)
 
 
+def local_sources(wildcards):
+    """Name what `fetch` reads of this repository: a dataset's own files, and its recorded sums."""
+    return list_local_files("data/registry", wildcards.dataset)
+
+
 def as_json(values):
     """Return values as one JSON text with sorted keys.
 
@@ -60,6 +69,13 @@ def as_json(values):
     would miss a change to a value that another parameter already has.
     """
     return json.dumps(values, sort_keys=True, ensure_ascii=False)
+
+
+def encoder_sources():
+    """Name the files of an encoder that comes from a folder of this machine."""
+    if SETTINGS.encoders.source != "folder":
+        return []
+    return sorted(map(str, Path(SETTINGS.encoders.folder).glob("*.*")))
 
 
 def seeds_of(recipe):

@@ -14,6 +14,7 @@ rule data:
 rule fetch:
     input:
         registry="data/registry/{dataset}.yaml",
+        files=local_sources,
         code=code("fetch"),
     output:
         manifest="data/raw/{dataset}/manifest.json",

@@ -7,7 +7,8 @@ MAKES     results/<scenario>/encoders/<source>/{model.safetensors,config.json,to
 
 rule encoders:
     input:
-        expand(f"{ENCODER}/{{file}}", file=[*ENCODER_FILES, "card.json"]),
+        # Nothing, where only linear recipes run.
+        expand(f"{ENCODER}/{{file}}", file=[*ENCODER_FILES, "card.json"]) if NEURAL_CELLS else [],
 
 
 rule encoder:
@@ -16,6 +17,7 @@ rule encoder:
             f"{RESULTS}/mixtures/{m.task}/{m.name}.parquet"
             for m in recipes.list_encoder_mixtures(SETTINGS)
         ],
+        folder=encoder_sources(),
         code=code("encoder"),
     output:
         expand(f"{ENCODER}/{{file}}", file=[*ENCODER_FILES, "card.json"]),

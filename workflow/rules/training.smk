@@ -49,7 +49,8 @@ rule train_linear:
 rule train:
     input:
         data=training_inputs,
-        encoder=rules.encoders.input,
+        # Without its card, which tells settings that may leave the weights as they are.
+        encoder=expand(f"{ENCODER}/{{file}}", file=ENCODER_FILES),
         code=code("train"),
     output:
         expand(

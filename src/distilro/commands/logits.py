@@ -29,8 +29,9 @@ def run(arguments: argparse.Namespace) -> None:
     records = arguments.results / "records"
     with (
         claim_device(arguments.gpus) as device,
-        record_run(records, "logits", name, arguments.threads),
+        record_run(records, "logits", name, arguments.threads) as record,
     ):
+        record["device"] = device
         for seed in arguments.seeds:
             folder = arguments.results / "models" / arguments.cell / f"seed{seed}"
             teacher = identify_teacher(folder)

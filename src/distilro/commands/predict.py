@@ -38,8 +38,9 @@ def run(arguments: argparse.Namespace) -> None:
     records = arguments.results / "records"
     with (
         claim_device(arguments.gpus) as device,
-        record_run(records, "predict", name, arguments.threads),
+        record_run(records, "predict", name, arguments.threads) as record,
     ):
+        record["device"] = device
         for seed in arguments.seeds:
             folder = Path(arguments.cell, f"seed{seed}")
             model = arguments.results / "models" / folder

@@ -30,7 +30,11 @@ def choose_precision(setting: str, device: str | None = None) -> str:
         return setting
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    fast = torch.cuda.is_bf16_supported() if device.startswith("cuda") else has_cpu_bfloat16()
+    fast = (
+        torch.cuda.is_bf16_supported(including_emulation=False)
+        if device.startswith("cuda")
+        else has_cpu_bfloat16()
+    )
     return "bf16" if fast else "fp32"
 
 
