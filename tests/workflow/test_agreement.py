@@ -134,7 +134,7 @@ def test_dvc_calls_stale_what_snakemake_would_run_first(restored, leaf):
     )
     first = find_first_rules(restored.plan())
     assert first <= find_stale_stages(restored)
-    # A setting that no job of its own phase depends on would be lost there and reach the page alone.
+    # A setting that no job of its own phase takes would be lost there and reach the page alone.
     if not leaf.startswith(INERT):
         assert path[0] == "recipes" or path[0] in first
         assert first != {"delivery"} or path[0] == "delivery"
