@@ -129,7 +129,7 @@ def check_distilro(checkout, words, environment):
     parser = argparse.ArgumentParser()
     importlib.import_module(f"distilro.commands.{words[1]}").add_arguments(parser)
     arguments = parser.parse_args(words[2:])
-    needed = getattr(arguments, "manifest", ".")
+    needed = getattr(arguments, "manifest", getattr(arguments, "results", "."))
     if os.environ.get("DISTILRO_MIRROR") and (checkout.folder / needed).exists():
         checkout.run(words, **environment)
 
