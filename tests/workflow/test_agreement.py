@@ -37,12 +37,11 @@ SAMPLE_MODULES = (
     "src/distilro/training/objectives.py",
     "src/distilro/delivery/svg.py",
 )
-# Settings that these scenarios' jobs do not use.
+# Settings whose change runs no job of their own phase here: unused ones, and a recipe less.
 INERT = (
-    "data.label_maps",
+    "training.recipes",
     "encoders.hub",
     "encoders.folder",
-    "mixtures.caps",
     "recipes.single_ro",
     "recipes.distilled",
 )
@@ -65,7 +64,7 @@ def list_leaves(values, path=()):
     for key, value in values.items():
         if isinstance(value, dict) and value:
             yield from list_leaves(value, (*path, key))
-        elif key != "scenario":
+        elif key != "scenario" and value != {}:
             yield (*path, key)
 
 
