@@ -58,7 +58,7 @@ def code(command):
 
 
 def local_sources(wildcards):
-    """Name what `fetch` reads of this repository: a dataset's own files, and its recorded sums."""
+    """Name the files of this repository that `fetch` copies; none for most datasets."""
     return list_local_files("data/registry", wildcards.dataset)
 
 
