@@ -150,6 +150,14 @@ def check_pip(checkout, words, environment):
     assert set(extras) <= set(project["optional-dependencies"])
 
 
+def check_python(checkout, words, environment):
+    assert words[1] == "-m"
+    if "--into" in words:
+        checkout.run(words, **environment)
+    else:  # a measurement of many minutes: its options are checked
+        checkout.run([*words[:3], "--help"], **environment)
+
+
 RULES = {
     "make": check_make,
     "snakemake": check_snakemake,
@@ -158,6 +166,7 @@ RULES = {
     "distilro": check_distilro,
     "bash": check_bash,
     "source": check_activation,
+    "python": check_python,
     ".venv/bin/pip": check_pip,
 }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from distilro.artifacts import write_json
 from distilro.devices import describe_hardware
+from distilro.startup import measure_import_seconds
 
 _LIBRARIES = (
     "numpy",
@@ -34,9 +35,12 @@ def list_versions() -> dict[str, str]:
 def record_run(folder: str | Path, stage: str, name: str, threads: int) -> Iterator[dict]:
     """Time the block and write `folder`/`stage`-`name`.json when it succeeds.
 
-    The block may add entries to the mapping that is yielded.
+    `seconds` is the block's time; `import_seconds` is what the process took before the stage
+    began, null where the system does not tell. The block may add entries to the mapping that is
+    yielded.
     """
     record: dict = {"stage": stage, "name": name, "threads": threads}
+    record["import_seconds"] = measure_import_seconds()
     began = time.perf_counter()
     yield record
     record["seconds"] = round(time.perf_counter() - began, 3)

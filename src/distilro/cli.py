@@ -15,6 +15,7 @@ from pathlib import Path
 
 import distilro.commands
 from distilro.errors import DistilroError
+from distilro.startup import measure_import_seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             module.add_arguments(subparser)
             run = module.run
     arguments = parser.parse_args(argv)
+    measure_import_seconds()  # the first call counts: the stage's record tells of it
     try:
         run(arguments)
     except DistilroError as error:

@@ -39,3 +39,11 @@ class ExportError(DistilroError):
     """A model or a page cannot be delivered as promised."""
 
     exit_code = 6
+
+
+class StopRequestedError(DistilroError):
+    """A signal asked the process to stop, and it did so in good order."""
+
+    def __init__(self, signal: int, message: str) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal  # as a shell counts: 143 after SIGTERM, 130 after Ctrl-C

@@ -155,9 +155,14 @@ def list_teacher_logits(cell: Cell, settings: Settings) -> list[tuple[Cell, Mixt
 
 def list_logits_of(teacher: Cell, settings: Settings) -> list[Mixture]:
     """Return the mixtures on which a teacher cell is asked by any student."""
+    students = (
+        cell
+        for cell in list_cells(settings)
+        if teacher.recipe in settings.recipes[cell.recipe].teachers
+    )
     wanted = {
         mixture
-        for student in list_cells(settings)
+        for student in students
         for asked, mixture in list_teacher_logits(student, settings)
         if asked == teacher
     }

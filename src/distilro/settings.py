@@ -18,6 +18,7 @@ from distilro.encoder_settings import EncoderSettings
 from distilro.errors import SettingsError
 
 Share = Annotated[float, Field(gt=0, le=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
 SamplingName = Literal["proportional", "square_root", "annealed", "uniform"]
@@ -89,9 +90,17 @@ class TrainingSettings(Section):
         description="Longer texts are cut after so many word pieces."
     )
     pooling: Literal["mean", "cls"] = Field(description="How token states become one vector.")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(description="Before each task's head.")
+    dropout: Rate = Field(description="Before each task's head.")
+    encoder_dropout: Rate = Field(description="Of the states inside the encoder.")
+    attention_dropout: Rate = Field(description="Of the encoder's attention weights.")
     precision: Literal["auto", "bf16", "fp32"] = Field(
-        description="bf16 autocast; auto: where the hardware has it."
+        description="Of the encoder's activations; auto: bf16 where the hardware has it."
+    )
+    packing: Literal["auto", "packed", "padded"] = Field(
+        description="Texts of a batch without padding or with it; auto: packed on a GPU in bf16."
+    )
+    processes: Annotated[int, Field(ge=1)] = Field(
+        description="Processes that train one model together, each on a GPU of its own."
     )
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         description="Share of the steps in which the learning rate rises."
@@ -112,6 +121,14 @@ class TrainingSettings(Section):
         for name in ("recipes", "seeds"):
             if len(set(getattr(self, name))) != len(getattr(self, name)):
                 raise ValueError(f"{name} has a value twice")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_dropout_in_packed_attention(self) -> "TrainingSettings":
+        if self.packing == "packed" and self.attention_dropout > 0:
+            raise ValueError(
+                "packing: packed knows no attention_dropout; set that to 0, or packing to padded"
+            )
         return self
 
 

@@ -16,7 +16,9 @@ from distilro.modeling.heads import (
     save_classifier,
     score_tokens,
 )
+from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.scorers import load_scorer
+from distilro.modeling.token_batches import pad_batch
 from distilro.modeling.tokenization import encode, load_tokenizer
 from tests.modeling.tiny import TEXTS, build_tokenizer, write_encoder, write_hub_model
 
@@ -24,8 +26,8 @@ TASKS = (
     Task("sentiment", "multi_class", ("negative", "positive")),
     Task("emotion", "multi_label", ("sadness", "fear", "joy")),
 )
-IDS = torch.tensor([[2, 20, 21, 22, 3], [2, 30, 3, 0, 0]])
-MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
+TOKENS = RaggedTokens(np.array([2, 20, 21, 22, 3, 2, 30, 3], np.int32), np.array([0, 5, 8]))
+BATCH = pad_batch(TOKENS, np.arange(2), 0)
 
 
 @pytest.fixture(scope="module")
@@ -48,33 +50,20 @@ def saved(classifier, encoder_folder, tmp_path):
     return tmp_path
 
 
-def test_the_mean_is_taken_over_tokens_and_not_over_padding(classifier):
-    """(1 + 3) / 2 = 2 and (2 + 6) / 2 = 4; the padding's 99 does not count."""
-    states = torch.tensor([[[1.0, 2.0], [3.0, 6.0], [99.0, 99.0]]])
-    assert classifier.pool(states, torch.tensor([[1, 1, 0]])).tolist() == [[2.0, 4.0]]
-
-
-def test_cls_is_the_first_token(encoder_folder):
-    classifier = build_classifier(encoder_folder, TASKS, pooling="cls", dropout=0, seed=1)
-    states = torch.tensor([[[1.0, 2.0], [3.0, 6.0]]])
-    assert classifier.pool(states, torch.ones(1, 2)).tolist() == [[1.0, 2.0]]
-
-
 def test_each_task_has_as_many_logits_as_labels(classifier):
-    assert classifier("sentiment", IDS, MASK).shape == (2, 2)
-    assert classifier("emotion", IDS, MASK).shape == (2, 3)
+    assert classifier("sentiment", BATCH).shape == (2, 2)
+    assert classifier("emotion", BATCH).shape == (2, 3)
 
 
 def test_padding_changes_no_logit(classifier):
-    alone = classifier("emotion", IDS[1:, :3], MASK[1:, :3])
-    torch.testing.assert_close(classifier("emotion", IDS, MASK)[1:], alone)
+    alone = classifier("emotion", pad_batch(TOKENS, np.array([1]), 0))
+    torch.testing.assert_close(classifier("emotion", BATCH)[1:], alone)
 
 
-def test_logits_are_float32_under_autocast(classifier):
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = classifier("emotion", IDS, MASK)
+def test_logits_are_float32_in_bfloat16_too(classifier):
+    logits = classifier("emotion", BATCH, "bf16")
     assert logits.dtype == torch.float32
-    torch.testing.assert_close(logits, classifier("emotion", IDS, MASK), atol=0.02, rtol=0)
+    torch.testing.assert_close(logits, classifier("emotion", BATCH), atol=0.02, rtol=0)
 
 
 def test_heads_are_decided_by_the_seed_and_the_encoder_is_the_folder_s(encoder_folder):
@@ -94,7 +83,7 @@ def test_heads_are_decided_by_the_seed_and_the_encoder_is_the_folder_s(encoder_f
 
 
 def test_one_task_s_loss_leaves_the_other_head_alone(classifier):
-    classifier("emotion", IDS, MASK).sum().backward()
+    classifier("emotion", BATCH).sum().backward()
     assert classifier.heads["emotion"].weight.grad is not None
     assert classifier.heads["sentiment"].weight.grad is None
 
@@ -108,7 +97,7 @@ def test_texts_longer_than_the_encoder_takes_are_refused(tmp_path):
     folder = write_hub_model(tmp_path)
     classifier = build_classifier(folder, TASKS, pooling="mean", dropout=0, seed=1)
     with pytest.raises(SettingsError, match="max_tokens: expected at most 40"):
-        classifier("emotion", torch.full((1, 41), 20), torch.ones(1, 41))
+        score_tokens(classifier, "emotion", RaggedTokens(np.full(41, 20), np.array([0, 41])))
 
 
 def test_a_saved_classifier_scores_as_it_did(classifier, saved):

@@ -8,9 +8,12 @@ from torch import nn
 
 from distilro.corpora.examples import Task
 from distilro.errors import TrainingError
+from distilro.modeling.dropout import drop
 from distilro.modeling.ragged import RaggedTokens
-from distilro.training.batches import BatchLimits
-from distilro.training.engine import LoopSettings, TaskData, compute_losses, train_classifier
+from distilro.modeling.token_batches import pad_batch
+from distilro.training.batches import Batch, BatchLimits
+from distilro.training.engine import LoopSettings, compute_losses, train_classifier
+from distilro.training.epochs import TaskData, lay_out_epoch
 
 TASKS = {
     "topic": Task("topic", "multi_class", ("culture", "sports", "tech")),
@@ -39,12 +42,13 @@ class BagOfWords(nn.Module):
         torch.manual_seed(seed)
         self.encoder = nn.Embedding(20, 8)
         self.encoder.config = SimpleNamespace(pad_token_id=0)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         self.heads = nn.ModuleDict({n: nn.Linear(8, len(t.labels)) for n, t in TASKS.items()})
 
-    def forward(self, task, ids, mask):
-        states = self.encoder(ids) * mask[..., None]  # [B, T, 8]
-        return self.heads[task](self.dropout(states.sum(1) / mask.sum(1, keepdim=True)))
+    def forward(self, task, batch, precision="fp32"):
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        states = self.encoder(batch.ids).to(dtype)  # [S, 8]
+        return self.heads[task](drop(batch.average(states), self.dropout * self.training))
 
 
 def make_data(name, rows=40, teacher=None):
@@ -72,9 +76,9 @@ def make_teacher(data, kind="right"):
 def measure_accuracy(data):
     def score(classifier):
         classifier.eval()
-        ids, mask = data.tokens.pad(np.arange(len(data.ids)), 0)
         with torch.no_grad():
-            logits = classifier(data.task.name, torch.from_numpy(ids), torch.from_numpy(mask))
+            batch = pad_batch(data.tokens, np.arange(len(data.ids)), 0)
+            logits = classifier(data.task.name, batch)
         return {data.task.name: float((logits.argmax(1).numpy() == data.target.argmax(1)).mean())}
 
     return score
@@ -176,12 +180,17 @@ def test_a_gradient_that_is_not_finite_stops_the_run_at_its_step():
     classifier = BagOfWords()
     with torch.no_grad():
         classifier.encoder.weight[1] = float("inf")
-    with pytest.raises(TrainingError, match=r"step 0 of .*topic.*learning rate.*topic\d+"):
+    with pytest.raises(
+        TrainingError, match=r"step 0 of .*task topic.*topic\d+.*gradient norm.*learning rate"
+    ):
         train_classifier(classifier, [data], SETTINGS, measure_accuracy(data))
 
 
 def test_the_loss_of_an_example_does_not_depend_on_its_batch():
     data, classifier = make_data("topic"), BagOfWords().eval()
-    together = compute_losses(classifier, data, np.arange(10), 0.0, "fp32")
-    alone = [compute_losses(classifier, data, np.array([r]), 0.0, "fp32") for r in range(10)]
+    parts = [np.arange(10), *(np.array([row]) for row in range(10))]
+    batches = [Batch("topic", rows, 1.0) for rows in parts]
+    layout = {"pad_id": 0, "packed": False, "device": torch.device("cpu")}
+    laid_out = lay_out_epoch({"topic": data}, batches, **layout)
+    together, *alone = (compute_losses(classifier, batch, 0.0, "fp32") for batch in laid_out)
     assert torch.allclose(together, torch.cat(alone), atol=1e-6)

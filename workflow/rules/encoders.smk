@@ -35,5 +35,6 @@ rule encoder:
     shell:
         "distilro encoder --settings {params.settings:q} --mixtures {input.mixtures}"
         f" --out {ENCODER} --records {RESULTS}/records"
+        f" --checkpoints {RESULTS}/checkpoints/encoder"
         " --lock data/registry/encoders.lock.json"
         " --gpus {resources.gpu} --threads {threads} 2> {log}"

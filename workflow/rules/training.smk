@@ -66,13 +66,19 @@ rule train:
         recipe="|".join(NEURAL) or "(?!)",
     threads: 8
     resources:
-        gpu=1,
+        gpu=SETTINGS.training.processes,
     params:
         settings=training_settings,
+        program=(
+            "distilro"
+            if SETTINGS.training.processes == 1
+            else "torchrun --standalone --nproc-per-node"
+            f" {SETTINGS.training.processes} -m distilro.cli"
+        ),
     message:
         "Training {wildcards.recipe} for {wildcards.scope}, every seed"
     shell:
-        "distilro train --cell {wildcards.recipe}/{wildcards.scope}"
+        "{params.program} train --cell {wildcards.recipe}/{wildcards.scope}"
         " --settings {params.settings:q} --prepared data/prepared"
         f" --encoder {ENCODER} --results {RESULTS}"
         " --gpus {resources.gpu} --threads {threads} 2> {log}"

@@ -1,4 +1,7 @@
-"""Make the encoder that every neural recipe starts from, adapted to the training texts."""
+"""Make the encoder that every neural recipe starts from, adapted to the training texts.
+
+An adaptation that is stopped leaves a checkpoint, and the same command goes on from it.
+"""
 
 import argparse
 import logging
@@ -8,7 +11,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from distilro.artifacts import hash_file
+from distilro.artifacts import hash_file, hash_json
 from distilro.cards import list_versions, record_run
 from distilro.corpora.examples import read_examples
 from distilro.devices import add_device_arguments, claim_device
@@ -22,9 +25,10 @@ from distilro.modeling.encoders import (
 )
 from distilro.modeling.hub import fetch_from_hub
 from distilro.modeling.precision import choose_device
-from distilro.modeling.pretraining import adapt_encoder
 from distilro.modeling.tokenization import load_tokenizer, train_tokenizer
 from distilro.settings import check_section
+from distilro.training.checkpoints import Checkpoints
+from distilro.training.pretraining import adapt_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument("--records", required=True, type=Path, help="folder of run records")
     parser.add_argument("--lock", type=Path, help="JSON: hub model -> commit it resolved to")
+    parser.add_argument("--checkpoints", required=True, type=Path, help="folder to keep them in")
+    parser.add_argument(
+        "--checkpoint-seconds", type=float, default=30.0, help="least time between checkpoints"
+    )
     add_device_arguments(parser)
 
 
@@ -58,19 +66,35 @@ def _make_encoder(settings: EncoderSettings, arguments: argparse.Namespace, devi
     texts = _read_texts(arguments.mixtures)
     model, tokenizer, origin = _open_source(settings, texts, arguments.lock)
     added = add_token_rows(model, tokenizer)
+    mixtures = {f"{path.parent.name}/{path.stem}": hash_file(path) for path in arguments.mixtures}
+    fingerprint = hash_json(
+        {
+            "settings": settings.model_dump(mode="json"),
+            "origin": origin,
+            "mixtures": mixtures,
+            "versions": list_versions(),
+        }
+    )
+    checkpoints = Checkpoints(
+        arguments.checkpoints, fingerprint, seconds=arguments.checkpoint_seconds
+    )
     adaptation = adapt_encoder(
-        model.to(device), tokenizer, texts, settings.adaptation, settings.seed
+        model.to(device),
+        tokenizer,
+        texts,
+        settings.adaptation,
+        settings.seed,
+        checkpoints=checkpoints,
     )
     card = {
         "settings": settings.model_dump(mode="json", include={*_USED, settings.source}),
         "origin": {**origin, "added_tokens": added},
-        "mixtures": {
-            f"{path.parent.name}/{path.stem}": hash_file(path) for path in arguments.mixtures
-        },
+        "mixtures": mixtures,
         "adaptation": adaptation,
         "versions": list_versions(),
     }
     save_encoder(arguments.out, model.base_model, tokenizer, card)
+    checkpoints.clear()
 
 
 def _read_texts(mixtures: Sequence[Path]) -> list[str]:

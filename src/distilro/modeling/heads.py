@@ -4,7 +4,7 @@ The states of a text's tokens are pooled into one vector, which each task's head
 A classifier's folder holds all that is needed to score raw text. Losses, thresholds and the choice
 of what to train are made elsewhere.
 
-Axes: N texts, B texts of a batch, T tokens, H width of a state, L labels in the task's order.
+Axes: N texts, B texts of a batch, H width of a state, L labels in the task's order.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from distilro.artifacts import read_json, write_json
 from distilro.corpora.examples import Task
 from distilro.errors import IntegrityError, SettingsError
+from distilro.modeling.dropout import drop
 from distilro.modeling.encoders import (
     WEIGHTS,
     build_encoder,
@@ -30,7 +31,9 @@ from distilro.modeling.encoders import (
     load_encoder,
     write_weights,
 )
+from distilro.modeling.forward import NO_DROPOUT, DropoutRates, compute_states
 from distilro.modeling.ragged import RaggedTokens, cut_by_tokens
+from distilro.modeling.token_batches import TokenBatch, pad_batch
 from distilro.modeling.tokenization import encode, load_tokenizer, save_tokenizer
 
 FORMAT = "distilro-encoder"
@@ -39,20 +42,28 @@ POOLINGS = ("mean", "cls")
 
 _BATCH_TOKENS = 8192  # of scoring: no gradients are kept, so memory is no matter
 _HEAD_DEVIATION = 0.02  # BERT's initialisation of linear layers
+_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Classifier(nn.Module):
     """An encoder with a pooling, a dropout and the heads of its tasks."""
 
     def __init__(
-        self, encoder: PreTrainedModel, tasks: Sequence[Task], *, pooling: str, dropout: float
+        self,
+        encoder: PreTrainedModel,
+        tasks: Sequence[Task],
+        *,
+        pooling: str,
+        dropout: float,
+        encoder_dropout: DropoutRates = NO_DROPOUT,
     ) -> None:
         super().__init__()
         if pooling not in POOLINGS:
             raise SettingsError(f"pooling: expected one of {', '.join(POOLINGS)}, got {pooling!r}.")
         self.encoder = encoder
         self.pooling = pooling
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
+        self.encoder_dropout = encoder_dropout
         width = encoder.config.hidden_size
         self.heads = nn.ModuleDict(
             {task.name: nn.Linear(width, len(task.labels)) for task in tasks}
@@ -61,34 +72,20 @@ class Classifier(nn.Module):
             nn.init.normal_(head.weight, std=_HEAD_DEVIATION)
             nn.init.zeros_(head.bias)
 
-    def forward(self, task: str, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the logits of one task.
+    def forward(self, task: str, batch: TokenBatch, precision: str = "fp32") -> Tensor:
+        """Return the logits of one task, float32 [B, L].
 
         Args:
             task: name of one of the classifier's tasks.
-            input_ids: int64 [B, T], padded.
-            attention_mask: int64 [B, T], 1 for tokens and 0 for padding.
-
-        Returns:
-            float32 [B, L], under autocast too.
+            batch: the tokens of B texts.
+            precision: "fp32" or "bf16", of the encoder's activations; all after it is float32.
         """
-        check_length(self.encoder.config, input_ids.shape[1])
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        pooled = self.dropout(self.pool(states, attention_mask))  # [B, H]
+        check_length(self.encoder.config, batch.longest)
+        rates = self.encoder_dropout if self.training else NO_DROPOUT
+        states = compute_states(self.encoder, batch, dtype=_TYPES[precision], dropout=rates)
+        pooled = batch.average(states) if self.pooling == "mean" else batch.take_first(states)
         # The head costs nothing, and logits are stored and compared: they stay in full precision.
-        with torch.autocast(pooled.device.type, enabled=False):
-            return self.heads[task](pooled)  # [B, L]
-
-    def pool(self, states: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return one vector per text, float32 [B, H], from token states [B, T, H].
-
-        "mean" averages the tokens that are not padding, special tokens included; "cls" takes the
-        first one.
-        """
-        if self.pooling == "cls":
-            return states[:, 0].float()
-        weights = attention_mask.unsqueeze(-1).float()  # [B, T, 1]
-        return (states.float() * weights).sum(dim=1) / weights.sum(dim=1)
+        return self.heads[task](drop(pooled, self.dropout if self.training else 0.0))  # [B, L]
 
 
 @dataclass(frozen=True)
@@ -114,13 +111,21 @@ class EncoderScorer:
 
 
 def build_classifier(
-    folder: str | Path, tasks: Sequence[Task], *, pooling: str, dropout: float, seed: int
+    folder: str | Path,
+    tasks: Sequence[Task],
+    *,
+    pooling: str,
+    dropout: float,
+    encoder_dropout: DropoutRates = NO_DROPOUT,
+    seed: int,
 ) -> Classifier:
     """Return the encoder of `folder` with fresh heads; the seed alone decides them."""
     encoder, _ = load_encoder(folder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Classifier(encoder, tasks, pooling=pooling, dropout=dropout)
+        return Classifier(
+            encoder, tasks, pooling=pooling, dropout=dropout, encoder_dropout=encoder_dropout
+        )
 
 
 def score_tokens(
@@ -140,11 +145,11 @@ def score_tokens(
     by_length = np.argsort(tokens.lengths, kind="stable")
     training = classifier.training
     classifier.eval()
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, precision == "bf16"):
+    pad_id = classifier.encoder.config.pad_token_id or 0
+    with torch.inference_mode():
         for rows in cut_by_tokens(by_length, tokens.lengths, batch_tokens):
-            padded = tokens.pad(rows, classifier.encoder.config.pad_token_id or 0)
-            ids, mask = (torch.from_numpy(part).to(device) for part in padded)
-            logits[rows] = classifier(task, ids, mask).cpu().numpy()
+            batch = pad_batch(tokens, rows, pad_id, device)
+            logits[rows] = classifier(task, batch, precision).cpu().numpy()
     classifier.train(training)
     return logits
 
@@ -166,7 +171,7 @@ def save_classifier(
         "tasks": [{**asdict(task), "labels": list(task.labels)} for task in tasks],
         "max_tokens": max_tokens,
         "pooling": classifier.pooling,
-        "dropout": classifier.dropout.p,
+        "dropout": classifier.dropout,
         "encoder": describe_config(classifier.encoder),
     }
     write_json(folder / "config.json", config)
@@ -180,7 +185,7 @@ def load_classifier(
     Args:
         folder: where it lies.
         device: "cpu" or "cuda".
-        precision: "fp32", or "bf16" for autocast: faster where the hardware has it, and off by
+        precision: "fp32", or "bf16" for activations: faster where the hardware has it, and off by
             about 1e-2 in the logits.
 
     Raises:

@@ -1,6 +1,7 @@
-"""Which number format the matrix products run in: float32, or bfloat16 under autocast."""
+"""How a model computes on a device: in float32 or bfloat16, packed or padded, repeatably."""
 
 import logging
+import os
 from pathlib import Path
 
 import torch
@@ -51,6 +52,17 @@ def has_cpu_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return not _CPU_FLAGS.isdisjoint(flags.split())
 
 
+def choose_packing(setting: str, device: str, precision: str, attention_dropout: float) -> bool:
+    """Return whether batches leave padding away: as the setting says or, for "auto", where it pays.
+
+    Flash attention of variable length, which makes it pay, is for GPUs, in bfloat16, without
+    dropout.
+    """
+    if setting != "auto":
+        return setting == "packed"
+    return device.startswith("cuda") and precision == "bf16" and attention_dropout == 0.0
+
+
 def choose_device(claimed: str) -> str:
     """Return the device to compute on: the one claimed, or "cpu" where torch cannot use it.
 
@@ -64,4 +76,13 @@ def choose_device(claimed: str) -> str:
             torch.__version__,
         )
         return "cpu"
+    if claimed != "cpu":
+        _make_repeatable()
     return claimed
+
+
+def _make_repeatable() -> None:
+    """Let a GPU add in one order only, so that the same run gives the same weights."""
+    # Read when cuBLAS starts: without a workspace of its own, streams may share one and differ.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)

@@ -1,59 +1,40 @@
-"""The training loop: one classifier, one or several tasks, gold labels and teachers.
+"""Training a classifier: one or several tasks, gold labels and teachers.
 
-It lays out all batches first, then steps through them; after each epoch it asks the caller for
-validation scores and keeps the best weights. It reads and writes no files and knows no metric:
-targets and the score function come as arguments.
+All batches are laid out first, then stepped through (see `loop`); after each epoch the caller is
+asked for validation scores, and the best weights are kept. It knows no metric: targets and the
+score function come as arguments. The only files it writes are checkpoints, where it is given them.
 """
 
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from distilro.corpora.examples import Task
-from distilro.errors import TrainingError
-from distilro.modeling.ragged import RaggedTokens
-from distilro.progress import show_progress
 from distilro.training.batches import Batch, BatchLimits, measure_padding, plan_epochs
+from distilro.training.checkpoints import Checkpoints
+from distilro.training.epochs import LaidOutBatch, TaskData, lay_out_epoch
+from distilro.training.loop import Learner, StepSettings, keep_result, run_steps
 from distilro.training.objectives import (
     compute_gold_loss,
     compute_teacher_loss,
     compute_teacher_weight,
     mix_losses,
 )
-from distilro.training.optimisation import (
-    build_optimiser,
-    scale_learning_rate,
-    set_learning_rate,
-)
-
-logger = logging.getLogger(__name__)
+from distilro.training.optimisation import build_optimiser
+from distilro.training.workers import ALONE, Workers
 
 ScoreFunction = Callable[[nn.Module], Mapping[str, float]]
 
-
-@dataclass(frozen=True)
-class TaskData:
-    """The training examples of one task: N texts, L labels.
-
-    `teacher` holds a teacher's probabilities float32 [N, L], or None without one.
-    """
-
-    task: Task
-    ids: Sequence[str]
-    tokens: RaggedTokens
-    target: np.ndarray  # float32 [N, L]
-    observed: np.ndarray  # bool [N, L]
-    teacher: np.ndarray | None = None
+_BEST = "best."
 
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """What the loop needs to know; the fields mean what they mean in params.yaml."""
+    """What a training needs to know; the fields mean what they mean in params.yaml."""
 
     epochs: int
     learning_rate: float
@@ -66,151 +47,219 @@ class LoopSettings:
     sampling: str | float
     anneal: str | float | None
     seed: int
+    packed: bool = False
 
 
 @dataclass
 class Training:
-    """What a training was: its history, the step whose weights were kept, and its size."""
+    """What a training was: its history, the step whose weights were kept, and its size.
+
+    `seconds` and `resumed_at` tell of this run alone; all else is the same however often the
+    training was stopped and resumed.
+    """
 
     history: list[dict] = field(default_factory=list)
     best_step: int = 0
-    best_score: float = -np.inf
+    best_score: float | None = None
     steps: int = 0
     tokens: int = 0
     padding_share: float = 0.0
     seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One optimiser step's place: what an error names and a schedule needs."""
-
-    number: int
-    total: int
-    batch: Batch
+    resumed_at: int = 0
 
 
 def train_classifier(
-    classifier: nn.Module, data: Sequence[TaskData], settings: LoopSettings, score: ScoreFunction
+    classifier: nn.Module,
+    data: Sequence[TaskData],
+    settings: LoopSettings,
+    score: ScoreFunction,
+    *,
+    checkpoints: Checkpoints | None = None,
+    workers: Workers = ALONE,
 ) -> Training:
     """Train `classifier` in place and leave it with its best weights.
 
     Args:
-        classifier: called as classifier(task name, ids [B, T], mask [B, T]) -> logits [B, L].
+        classifier: called as classifier(task name, token batch, precision) -> logits [B, L].
         data: the tasks in their order, each once.
         settings: see LoopSettings.
         score: classifier -> task -> validation score, higher is better; their mean chooses the
             best epoch, the first of equals.
+        checkpoints: where to go on from and what to keep for another time; None keeps nothing.
+        workers: the processes that train this one classifier together.
 
     Raises:
-        TrainingError: a gradient is not finite; the message names step, task and examples.
+        TrainingError: a loss or gradient is not finite; the message names step, task and examples.
+        StopRequestedError: a signal asked to stop.
     """
     began = time.perf_counter()
-    by_task = {part.task.name: part for part in data}
-    lengths = {name: part.tokens.lengths for name, part in by_task.items()}
-    plan = plan_epochs(
-        lengths,
-        sampling=settings.sampling,
-        epochs=settings.epochs,
-        limits=settings.limits,
-        seed=settings.seed,
-    )
-    torch.manual_seed(settings.seed)
+    work = _ClassifierWork(classifier, data, settings, score, workers)
     optimiser = build_optimiser(
         classifier,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         layer_decay=settings.layer_decay,
     )
-    total = sum(len(epoch) for epoch in plan)
-    training = Training(
-        steps=total,
-        tokens=sum(int(lengths[b.task][b.rows].sum()) for epoch in plan for b in epoch),
-        padding_share=1.0 - measure_padding(plan, lengths),
+    learner = Learner(classifier, optimiser)
+    steps = StepSettings(
+        settings.learning_rate, settings.warmup_share, settings.clip_norm, settings.seed
     )
-    best: dict[str, Tensor] = {}
-    step = 0
-    with show_progress(total, what="training", unit="step") as bar:
-        for epoch, batches in enumerate(plan, start=1):
-            classifier.train()
-            losses = []
-            for batch in batches:
-                place = _Step(step, total, batch)
-                losses.append(_take_step(classifier, optimiser, by_task, settings, place))
-                step += 1
-                bar.update()
-            scores = dict(score(classifier))
-            mean_score = float(np.mean(list(scores.values())))
-            mean_loss = float(torch.stack(losses).mean())
-            training.history.append(
-                {
-                    "epoch": epoch,
-                    "step": step,
-                    "loss": mean_loss,
-                    "valid": scores,
-                    "score": mean_score,
-                }
-            )
-            bar.set_postfix(loss=f"{mean_loss:.3f}", valid=f"{mean_score:.3f}")
-            if mean_score > training.best_score:
-                training.best_score, training.best_step = mean_score, step
-                best = {name: value.clone() for name, value in classifier.state_dict().items()}
-    if best:
-        classifier.load_state_dict(best)
-    training.seconds = time.perf_counter() - began
-    return training
-
-
-def _take_step(
-    classifier: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    by_task: Mapping[str, TaskData],
-    settings: LoopSettings,
-    step: _Step,
-) -> Tensor:
-    """Take one optimiser step; return the mean loss of its examples, detached."""
-    data = by_task[step.batch.task]
-    weight = compute_teacher_weight(settings.anneal, step.number, step.total)
-    factor = scale_learning_rate(step.number, step.total, settings.warmup_share)
-    set_learning_rate(optimiser, factor)
-    losses = compute_losses(classifier, data, step.batch.rows, weight, settings.precision)  # [B]
-    optimiser.zero_grad(set_to_none=True)
-    (losses.sum() * step.batch.share).backward()
-    norm = nn.utils.clip_grad_norm_(classifier.parameters(), settings.clip_norm)
-    if not torch.isfinite(norm):
-        raise TrainingError(
-            f"The gradient is not finite at step {step.number} of {step.total} (task "
-            f"{data.task.name}): gradient norm {float(norm)}, loss {losses.tolist()}, learning "
-            f"rate {settings.learning_rate * factor:.3g}, examples "
-            f"{[data.ids[row] for row in step.batch.rows]}. Nothing was written; lower "
-            "learning_rate or clip_norm, or set precision to fp32."
-        )
-    optimiser.step()
-    return losses.detach().mean()
+    work.training.resumed_at = run_steps(
+        work, learner, steps, checkpoints=checkpoints, workers=workers
+    )
+    work.take_best()
+    if checkpoints and workers.rank == 0:
+        keep_result(work, learner, checkpoints)
+    work.training.seconds = time.perf_counter() - began
+    return work.training
 
 
 def compute_losses(
-    classifier: nn.Module,
-    data: TaskData,
-    rows: np.ndarray,
-    teacher_weight: float,
-    precision: str,
+    classifier: nn.Module, batch: LaidOutBatch, teacher_weight: float, precision: str
 ) -> Tensor:
-    """Return the loss of each example at `rows`, float32 [B].
+    """Return the loss of each example of a batch, float32 [B].
 
     A teacher of weight 0 is not looked at, so that such a student is the supervised model to the
     last bit.
     """
-    device = next(classifier.parameters()).device
-    pad_id = classifier.encoder.config.pad_token_id or 0
-    ids, mask = (torch.from_numpy(part).to(device) for part in data.tokens.pad(rows, pad_id))
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-        logits = classifier(data.task.name, ids, mask)
-    logits = logits.float()  # [B, L]
-    target = torch.from_numpy(data.target[rows]).to(device)
-    observed = torch.from_numpy(data.observed[rows]).to(device)
-    losses = compute_gold_loss(data.task.kind, logits, target, observed)
-    if data.teacher is None or teacher_weight == 0.0:
+    kind = batch.task.kind
+    logits = classifier(batch.task.name, batch.tokens, precision)  # [B, L]
+    losses = compute_gold_loss(kind, logits, batch.target, batch.observed)
+    if batch.teacher is None or teacher_weight == 0.0:
         return losses
-    teacher = torch.from_numpy(data.teacher[rows]).to(device)
-    return mix_losses(losses, compute_teacher_loss(data.task.kind, logits, teacher), teacher_weight)
+    return mix_losses(losses, compute_teacher_loss(kind, logits, batch.teacher), teacher_weight)
+
+
+class _ClassifierWork:
+    """The steps of one classifier's training, epoch by epoch; see `loop.Work`."""
+
+    size_setting = "batch_tokens (training.task or training.joint)"
+
+    def __init__(
+        self,
+        classifier: nn.Module,
+        data: Sequence[TaskData],
+        settings: LoopSettings,
+        score: ScoreFunction,
+        workers: Workers,
+    ) -> None:
+        self.classifier, self.settings, self.score = classifier, settings, score
+        self.workers = workers
+        self.by_task = {part.task.name: part for part in data}
+        lengths = {name: part.tokens.lengths for name, part in self.by_task.items()}
+        self.plan = plan_epochs(
+            lengths,
+            sampling=settings.sampling,
+            epochs=settings.epochs,
+            limits=settings.limits,
+            seed=settings.seed,
+        )
+        self.places = [(e, b) for e, epoch in enumerate(self.plan) for b in range(len(epoch))]
+        self.total_steps = len(self.places)
+        self.training = Training(
+            steps=self.total_steps,
+            tokens=sum(int(lengths[b.task][b.rows].sum()) for epoch in self.plan for b in epoch),
+            padding_share=0.0 if settings.packed else 1.0 - measure_padding(self.plan, lengths),
+        )
+        self.best: dict[str, Tensor] = {}
+        self.losses: list[Tensor] = []  # of the present epoch, one mean per step
+        self._laid_out: tuple[int, list[LaidOutBatch]] = (-1, [])
+
+    def compute_loss(self, step: int) -> Tensor:
+        """Return the step's loss, summed over this worker's examples and scaled by their share."""
+        settings = self.settings
+        epoch, place = self.places[step]
+        batch = self._lay_out(epoch)[place]
+        weight = compute_teacher_weight(settings.anneal, step, self.total_steps)
+        self.classifier.train()
+        losses = compute_losses(self.classifier, batch, weight, settings.precision)
+        total = losses.sum() * self._count_in(step)
+        self.losses.append(total.detach() / len(self.plan[epoch][place].rows))
+        return total * batch.share
+
+    def describe(self, step: int) -> str:
+        """Name the step's task and examples."""
+        batch = self._find(step)
+        ids = self.by_task[batch.task].ids
+        return f"task {batch.task}, examples {[ids[row] for row in batch.rows]}"
+
+    def finish_step(self, step: int) -> None:
+        """At the end of an epoch: measure the validation sets and keep the weights if best."""
+        epoch, place = self.places[step]
+        if place + 1 < len(self.plan[epoch]):
+            return
+        training = self.training
+        scores = dict(self.score(self.classifier))
+        mean = float(np.mean(list(scores.values())))
+        loss = float(self._add_up_losses().mean())
+        self.losses = []
+        training.history.append(
+            {"epoch": epoch + 1, "step": step + 1, "loss": loss, "valid": scores, "score": mean}
+        )
+        if training.best_score is None or mean > training.best_score:
+            training.best_score, training.best_step = mean, step + 1
+            self.best = {
+                name: value.clone() for name, value in self.classifier.state_dict().items()
+            }
+
+    def take_best(self) -> None:
+        """Put the best weights back."""
+        if self.best:
+            self.classifier.load_state_dict(self.best)
+            self.best = {}
+
+    def remember(self) -> tuple[Mapping[str, Tensor], Mapping[str, Any]]:
+        """Return the best weights and the present epoch's losses; the history."""
+        tensors = {_BEST + name: value for name, value in self.best.items()}
+        if self.losses:
+            tensors["losses"] = self._add_up_losses()
+        training = self.training
+        kept = ("history", "best_step", "best_score")
+        return tensors, {name: getattr(training, name) for name in kept}
+
+    def recall(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Take up what `remember` returned."""
+        device = next(self.classifier.parameters()).device
+        self.best = {
+            name[len(_BEST) :]: value.to(device)
+            for name, value in tensors.items()
+            if name.startswith(_BEST)
+        }
+        # What is kept was added up already: one worker brings it in, and the others nothing.
+        share = float(self.workers.rank == 0)
+        self.losses = list(tensors["losses"].to(device) * share) if "losses" in tensors else []
+        for name, value in values.items():
+            setattr(self.training, name, value)
+
+    def _add_up_losses(self) -> Tensor:
+        """Return the mean loss of each step of the present epoch, over all workers."""
+        return self.workers.add_up(torch.stack(self.losses))
+
+    def _find(self, step: int) -> Batch:
+        epoch, place = self.places[step]
+        return self.plan[epoch][place]
+
+    def _count_in(self, step: int) -> float:
+        """Return 0 where this worker only lends a hand, since it has no example of the batch."""
+        return float(len(self.workers.take(self._find(step).rows)) > 0)
+
+    def _lay_out(self, epoch: int) -> list[LaidOutBatch]:
+        """Return the epoch's batches, this worker's part of each."""
+        if self._laid_out[0] != epoch:
+            self._laid_out = (-1, [])  # frees the epoch before first
+            batches = [
+                # subtle: a worker without an example takes one at weight 0, so that all workers
+                # have gradients for the same parameters.
+                Batch(b.task, rows if len(rows) else b.rows[:1], b.share)
+                for b in self.plan[epoch]
+                for rows in [self.workers.take(b.rows)]
+            ]
+            laid_out = lay_out_epoch(
+                self.by_task,
+                batches,
+                pad_id=self.classifier.encoder.config.pad_token_id or 0,
+                packed=self.settings.packed,
+                device=next(self.classifier.parameters()).device,
+            )
+            self._laid_out = (epoch, laid_out)
+        return self._laid_out[1]

@@ -41,7 +41,13 @@ def scale_by_depth(name: str, layers: int, layer_decay: float) -> float:
 
 
 def build_optimiser(
-    model: nn.Module, *, learning_rate: float, weight_decay: float, layer_decay: float
+    model: nn.Module,
+    *,
+    learning_rate: float,
+    weight_decay: float,
+    layer_decay: float = 1.0,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
 ) -> torch.optim.AdamW:
     """Return AdamW over the model's parameters, grouped by decay and by depth.
 
@@ -66,6 +72,8 @@ def build_optimiser(
             {"params": parameters, "weight_decay": decay, "lr": peak, "peak": peak}
             for (decay, peak), parameters in groups.items()
         ],
+        betas=betas,
+        eps=eps,
         fused=True,
     )
 

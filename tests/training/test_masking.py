@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distilro.modeling.masking import Vocabulary, find_maskable, mask_tokens, read_vocabulary
 from distilro.modeling.ragged import RaggedTokens
+from distilro.training.masking import Vocabulary, find_maskable, mask_tokens, read_vocabulary
 from tests.modeling.tiny import build_tokenizer
 
 SPECIAL = 5

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from distilro.encoder_settings import AdaptationSettings
 from distilro.errors import DataError, SettingsError, TrainingError
 from distilro.modeling.encoders import ARCHITECTURES, build_masked_model, load_masked_model
-from distilro.modeling.pretraining import (
+from distilro.modeling.ragged import RaggedTokens
+from distilro.modeling.token_batches import pad_batch
+from distilro.training.pretraining import (
     adapt_encoder,
     plan_batches,
     predict_masked,
@@ -34,11 +36,12 @@ def adapt(seed: int = 1, texts: list[str] = TEXTS, **changes: object):
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_projecting_masked_positions_alone_gives_what_the_whole_model_gives_there(tmp_path, kind):
     model, _ = load_masked_model(write_hub_model(tmp_path, kind))
-    ids = torch.tensor([[2, 20, 21, 22, 3], [2, 30, 31, 3, 1]])
-    mask = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 1, 0]])
+    tokens = RaggedTokens(np.array([2, 20, 21, 22, 3, 2, 30, 31, 3], np.int32), np.array([0, 5, 9]))
+    batch = pad_batch(tokens, np.arange(2), model.config.pad_token_id)
     places = torch.tensor([1, 3, 6])
-    whole = model(input_ids=ids, attention_mask=mask).logits.flatten(0, 1)
-    torch.testing.assert_close(predict_masked(model, ids, mask, places), whole[places])
+    ids = batch.ids.view(batch.mask.shape).long()
+    whole = model(input_ids=ids, attention_mask=batch.mask.long()).logits.flatten(0, 1)
+    torch.testing.assert_close(predict_masked(model, batch, places, "fp32"), whole[places])
 
 
 def test_a_text_that_is_repeated_is_learned():
