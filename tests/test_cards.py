@@ -2,6 +2,7 @@ import pytest
 
 from distilro.artifacts import read_json
 from distilro.cards import list_versions, record_run
+from distilro.startup import measure_import_seconds
 
 
 def test_a_record_says_what_ran_how_long_and_on_what(tmp_path):
@@ -10,6 +11,7 @@ def test_a_record_says_what_ran_how_long_and_on_what(tmp_path):
     written = read_json(tmp_path / "train-multi-all.json")
     assert (written["stage"], written["threads"], written["device"]) == ("train", 2, "cpu")
     assert written["seconds"] >= 0
+    assert written["import_seconds"] == measure_import_seconds()
     assert set(written["versions"]) == set(list_versions())
     assert written["hardware"]
 
