@@ -19,6 +19,7 @@ from benchmarks.worker import Outcome, run_worker
 from distilro.corpora.examples import Task
 from distilro.errors import TrainingError
 from distilro.evaluation.validation import score_logits
+from distilro.modeling.allocation import keep_freed_memory
 from distilro.modeling.forward import DropoutRates
 from distilro.modeling.heads import Classifier, build_classifier, score_tokens
 from distilro.modeling.precision import choose_device, choose_packing, choose_precision
@@ -29,7 +30,8 @@ _SCORING_TOKENS = 16_384  # tokens per validation batch, as the command `train` 
 
 
 def train_ours(job: Job, data: dict[str, dict[str, Split]]) -> list[Outcome]:
-    """Train every seed of the job."""
+    """Train every seed of the job, with the allocator that the command `train` asks for."""
+    keep_freed_memory()
     return [train_seed(job, data, build_ours(job, data, seed), seed) for seed in job.seeds]
 
 

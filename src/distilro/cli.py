@@ -42,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DistilroError as error:
         logging.getLogger("distilro").error("%s: %s", type(error).__name__, error)
         return error.exit_code
+    except KeyboardInterrupt:  # before or after a training's steps, which hear it themselves
+        logging.getLogger("distilro").error("Stopped by Ctrl-C.")
+        return 130
     return 0
 
 

@@ -57,6 +57,7 @@ def make_encoder(tmp_path: Path, mixtures: list[Path], out: str = "encoder", **s
         values["scratch"] = SCRATCH.model_dump()
     argv = ["encoder", "--settings", json.dumps(values), "--out", str(tmp_path / out)]
     argv += ["--mixtures", *map(str, mixtures), "--records", str(tmp_path / "records")]
+    argv += ["--checkpoints", str(tmp_path / "checkpoints")]
     return main([*argv, "--lock", str(tmp_path / "lock.json")])
 
 

@@ -17,6 +17,7 @@ from distilro.corpora.examples import read_examples
 from distilro.devices import add_device_arguments, claim_device
 from distilro.encoder_settings import EncoderSettings
 from distilro.errors import DataError
+from distilro.modeling.allocation import keep_freed_memory
 from distilro.modeling.encoders import (
     add_token_rows,
     build_masked_model,
@@ -24,7 +25,7 @@ from distilro.modeling.encoders import (
     save_encoder,
 )
 from distilro.modeling.hub import fetch_from_hub
-from distilro.modeling.precision import choose_device
+from distilro.modeling.precision import choose_device, choose_precision
 from distilro.modeling.tokenization import load_tokenizer, train_tokenizer
 from distilro.settings import check_section
 from distilro.training.checkpoints import Checkpoints
@@ -57,6 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
         record_run(arguments.records, "encoder", settings.source, arguments.threads) as record,
     ):
         torch.set_num_threads(arguments.threads)
+        keep_freed_memory()
         device = choose_device(claimed)
         record["device"] = device
         _make_encoder(settings, arguments, device)
@@ -70,6 +72,7 @@ def _make_encoder(settings: EncoderSettings, arguments: argparse.Namespace, devi
     fingerprint = hash_json(
         {
             "settings": settings.model_dump(mode="json"),
+            "precision": choose_precision(settings.adaptation.precision, device),
             "origin": origin,
             "mixtures": mixtures,
             "versions": list_versions(),

@@ -1,6 +1,7 @@
 """Store what a teacher says about a mixture, for every seed of the teacher."""
 
 import argparse
+import time
 from pathlib import Path
 
 from distilro.cards import record_run
@@ -32,10 +33,14 @@ def run(arguments: argparse.Namespace) -> None:
         record_run(records, "logits", name, arguments.threads) as record,
     ):
         record["device"] = device
+        loading_seconds = 0.0
         for seed in arguments.seeds:
             folder = arguments.results / "models" / arguments.cell / f"seed{seed}"
             teacher = identify_teacher(folder)
+            began = time.perf_counter()
             scorer = load_scorer(folder, device=device, threads=arguments.threads)
+            loading_seconds += time.perf_counter() - began
             logits = scorer.score(arguments.task, examples.text)
             path = name_logits(arguments.results, teacher, stem)
             write_logits(path, examples=examples, logits=logits, teacher=teacher)
+        record["loading_seconds"] = round(loading_seconds, 3)

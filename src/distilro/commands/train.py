@@ -20,6 +20,7 @@ from distilro.cards import list_versions, record_run
 from distilro.devices import add_device_arguments, claim_device
 from distilro.distillation.cell_data import CellData, Reader, TeacherFolders
 from distilro.evaluation.validation import score_logits
+from distilro.modeling.allocation import keep_freed_memory
 from distilro.modeling.forward import DropoutRates
 from distilro.modeling.heads import Classifier, build_classifier, save_classifier, score_tokens
 from distilro.modeling.precision import choose_device, choose_packing, choose_precision
@@ -94,6 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
         record_run(records, "train", name, arguments.threads) as record,
     ):
         torch.set_num_threads(max(1, arguments.threads // settings.processes))
+        keep_freed_memory()
         device = choose_device(claimed)
         with join_workers(device, settings.processes) as workers:
             precision = choose_precision(settings.precision, device)

@@ -155,10 +155,10 @@ def measure_gradient(parameters: list[nn.Parameter]) -> Tensor:
     return nn.utils.get_total_norm(gradients)
 
 
-def seed_step(seed: int, step: int) -> None:
-    """Seed torch's generators for one step; steps and seeds do not share random numbers."""
+def seed_step(seed: int, step: int, rank: int = 0) -> None:
+    """Seed torch's generators for one step; steps, seeds and workers share no random numbers."""
     # subtle: torch's generator for processors takes 32 bits of a seed, so all must depend on both.
-    torch.manual_seed(int(np.random.SeedSequence((seed, step)).generate_state(1)[0]))
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0]))
 
 
 def _take_step(
@@ -171,7 +171,7 @@ def _take_step(
 ) -> None:
     optimiser = learner.optimiser
     set_learning_rate(optimiser, _scale(settings, step, work.total_steps))
-    seed_step(settings.seed, step)
+    seed_step(settings.seed, step, workers.rank)
     try:
         loss = work.compute_loss(step)
         loss.backward()
@@ -180,14 +180,10 @@ def _take_step(
         norm = measure_gradient(parameters)
         # The fused optimiser divides by the one and looks at the other by itself, on the device.
         optimiser.grad_scale = (norm / settings.clip_norm).clamp(min=1.0)
-        optimiser.found_inf = guard.judge(step, loss, norm)
+        optimiser.found_inf = guard.judge(step, workers.add_up(loss.detach().clone()), norm)
         optimiser.step()  # the first one makes the optimiser's state: twice the weights
     except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"The GPU ran out of memory at step {step} of {work.total_steps} "
-            f"({work.describe(step)}): {error} No model was written; the last checkpoint, if there "
-            f"is one, is kept. Lower {work.size_setting}, or take a GPU with more memory."
-        ) from error
+        raise TrainingError(_explain_memory(error, work, step)) from error
     optimiser.zero_grad(set_to_none=True)
 
 
@@ -227,6 +223,14 @@ def _explain(bad: BadStep, work: Work, settings: StepSettings) -> str:
         f"learning rate {rate:.3g}. The step was not taken and no model was written; the last "
         "checkpoint, if there is one, is kept. Lower learning_rate or clip_norm, or set precision "
         "to fp32."
+    )
+
+
+def _explain_memory(error: torch.OutOfMemoryError, work: Work, step: int) -> str:
+    return (
+        f"The GPU ran out of memory at step {step} of {work.total_steps} "
+        f"({work.describe(step)}): {error} No model was written; the last checkpoint, if there "
+        f"is one, is kept. Lower {work.size_setting}, or take a GPU with more memory."
     )
 
 
