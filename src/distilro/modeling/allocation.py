@@ -1,7 +1,7 @@
 """Asks the C library to keep the memory that a training frees, since the next step needs it again.
 
 By default glibc gives large blocks back to the kernel and gets them anew, page by page: measured on
-a virtual machine with two cores, a tenth of a step of a small model went there. Results are the
+a virtual machine with two cores, a twentieth of a step of a small model went there. Results are the
 same. With another C library nothing is done.
 """
 
