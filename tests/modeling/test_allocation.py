@@ -33,7 +33,7 @@ def count_faults(how):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mallopt is glibc's")
 def test_memory_that_was_freed_is_used_again_without_asking_the_kernel():
-    """40 MiB are 10,240 pages of 4 KiB; five steps of four such blocks ask for 204,800 otherwise."""
+    """40 MiB are 10,240 pages of 4 KiB; five steps of four such blocks ask for 204,800."""
     given_back = count_faults("given back")
     assert given_back > 200_000
     assert count_faults("kept") < given_back / 3
