@@ -15,7 +15,7 @@ from benchmarks.lengths import draw_texts
 from distilro.corpora.examples import Examples, read_examples, write_examples
 from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.tokenization import encode, train_tokenizer
-from distilro.training.engine import TaskData
+from distilro.training.epochs import TaskData
 
 PREPARED = {"redv2": "redv2", "moroco": "moroco_vardial2019"}  # dataset -> its folder
 SPLITS = ("train", "valid")
@@ -32,15 +32,7 @@ class Split:
 
     def to_task_data(self, teacher: np.ndarray | None = None) -> TaskData:
         """Return what the engine trains on."""
-        examples = self.examples
-        return TaskData(
-            task=examples.task,
-            ids=examples.id,
-            tokens=self.tokens,
-            target=examples.target,
-            observed=examples.observed,
-            teacher=teacher,
-        )
+        return TaskData.join(self.examples, self.tokens, teacher)
 
     def take(self, rows: int) -> "Split":
         """Return `rows` of the texts, always the same ones."""

@@ -32,6 +32,14 @@ def list_versions() -> dict[str, str]:
 
 
 @contextmanager
+def add_seconds(record: dict, name: str) -> Iterator[None]:
+    """Time the block and add its seconds to an entry of a run's record."""
+    began = time.perf_counter()
+    yield
+    record[name] = round(record.get(name, 0.0) + time.perf_counter() - began, 3)
+
+
+@contextmanager
 def record_run(folder: str | Path, stage: str, name: str, threads: int) -> Iterator[dict]:
     """Time the block and write `folder`/`stage`-`name`.json when it succeeds.
 

@@ -1,10 +1,9 @@
 """Store what a teacher says about a mixture, for every seed of the teacher."""
 
 import argparse
-import time
 from pathlib import Path
 
-from distilro.cards import record_run
+from distilro.cards import add_seconds, record_run
 from distilro.corpora.examples import read_examples
 from distilro.devices import add_device_arguments, claim_device
 from distilro.distillation.logits import write_logits
@@ -33,14 +32,11 @@ def run(arguments: argparse.Namespace) -> None:
         record_run(records, "logits", name, arguments.threads) as record,
     ):
         record["device"] = device
-        loading_seconds = 0.0
         for seed in arguments.seeds:
             folder = arguments.results / "models" / arguments.cell / f"seed{seed}"
             teacher = identify_teacher(folder)
-            began = time.perf_counter()
-            scorer = load_scorer(folder, device=device, threads=arguments.threads)
-            loading_seconds += time.perf_counter() - began
+            with add_seconds(record, "loading_seconds"):
+                scorer = load_scorer(folder, device=device, threads=arguments.threads)
             logits = scorer.score(arguments.task, examples.text)
             path = name_logits(arguments.results, teacher, stem)
             write_logits(path, examples=examples, logits=logits, teacher=teacher)
-        record["loading_seconds"] = round(loading_seconds, 3)

@@ -1,11 +1,10 @@
 """Predict the test sets of one cell's tasks, for every seed."""
 
 import argparse
-import time
 from pathlib import Path
 
 from distilro.artifacts import read_json
-from distilro.cards import record_run
+from distilro.cards import add_seconds, record_run
 from distilro.corpora.examples import Examples, read_examples
 from distilro.devices import add_device_arguments, claim_device
 from distilro.errors import SettingsError
@@ -42,13 +41,11 @@ def run(arguments: argparse.Namespace) -> None:
         record_run(records, "predict", name, arguments.threads) as record,
     ):
         record["device"] = device
-        loading_seconds = 0.0
         for seed in arguments.seeds:
             folder = Path(arguments.cell, f"seed{seed}")
             model = arguments.results / "models" / folder
-            began = time.perf_counter()
-            scorer = load_scorer(model, device=device, threads=arguments.threads)
-            loading_seconds += time.perf_counter() - began
+            with add_seconds(record, "loading_seconds"):
+                scorer = load_scorer(model, device=device, threads=arguments.threads)
             card = read_json(model / "card.json")
             for task, datasets in settings.tasks.items():
                 out = arguments.results / "predictions" / folder / task
@@ -56,7 +53,6 @@ def run(arguments: argparse.Namespace) -> None:
                     _check_labels(examples, scorer, model)
                     predictions = _predict(scorer, card, examples, variant)
                     write_predictions(out / f"{test_set}.parquet", predictions)
-        record["loading_seconds"] = round(loading_seconds, 3)
 
 
 def _read_test_sets(prepared: Path, datasets: TaskDatasets) -> list[tuple[str, str, Examples]]:

@@ -102,12 +102,4 @@ class CellData:
             teacher = read_teacher_probabilities(
                 self.results, folders, examples=part.examples, stem=f"{task}-{stage}"
             )
-        examples = part.examples
-        return TaskData(
-            task=examples.task,
-            ids=examples.id,
-            tokens=part.tokens,
-            target=examples.target,
-            observed=examples.observed,
-            teacher=teacher,
-        )
+        return TaskData.join(part.examples, part.tokens, teacher)

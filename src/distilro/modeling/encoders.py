@@ -124,8 +124,12 @@ def check_folder(folder: str | Path) -> PretrainedConfig:
 
 def count_positions(config: PretrainedConfig) -> int:
     """Return the most tokens that the encoder takes, special tokens included."""
-    skipped = config.pad_token_id + 1 if config.model_type in _COUNT_FROM_PADDING else 0
-    return config.max_position_embeddings - skipped
+    return config.max_position_embeddings - find_first_position(config)
+
+
+def find_first_position(config: PretrainedConfig) -> int:
+    """Return the number that the encoder gives to the first token of a text."""
+    return config.pad_token_id + 1 if config.model_type in _COUNT_FROM_PADDING else 0
 
 
 def check_length(config: PretrainedConfig, tokens: int) -> None:

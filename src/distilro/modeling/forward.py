@@ -20,6 +20,7 @@ from transformers.activations import ACT2FN
 
 from distilro.modeling.attention import attend
 from distilro.modeling.dropout import drop, drop_and_add
+from distilro.modeling.encoders import find_first_position
 from distilro.modeling.token_batches import TokenBatch
 
 
@@ -81,9 +82,7 @@ def compute_states(
 def _embed(encoder: PreTrainedModel, batch: TokenBatch) -> Tensor:
     """Return the normalised sum of the embeddings, float32 [S, H]."""
     tables = encoder.embeddings
-    first = 0
-    if encoder.config.model_type in ("roberta", "xlm-roberta"):
-        first = encoder.config.pad_token_id + 1  # these count positions from there
+    first = find_first_position(encoder.config)
     states = functional.embedding(batch.ids, tables.word_embeddings.weight)
     states = states + functional.embedding(
         batch.positions + first, tables.position_embeddings.weight

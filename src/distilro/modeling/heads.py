@@ -32,6 +32,7 @@ from distilro.modeling.encoders import (
     write_weights,
 )
 from distilro.modeling.forward import NO_DROPOUT, DropoutRates, compute_states
+from distilro.modeling.precision import TYPES
 from distilro.modeling.ragged import RaggedTokens, cut_by_tokens
 from distilro.modeling.token_batches import TokenBatch, pad_batch
 from distilro.modeling.tokenization import encode, load_tokenizer, save_tokenizer
@@ -42,7 +43,6 @@ POOLINGS = ("mean", "cls")
 
 _BATCH_TOKENS = 8192  # of scoring: no gradients are kept, so memory is no matter
 _HEAD_DEVIATION = 0.02  # BERT's initialisation of linear layers
-_TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Classifier(nn.Module):
@@ -82,7 +82,7 @@ class Classifier(nn.Module):
         """
         check_length(self.encoder.config, batch.longest)
         rates = self.encoder_dropout if self.training else NO_DROPOUT
-        states = compute_states(self.encoder, batch, dtype=_TYPES[precision], dropout=rates)
+        states = compute_states(self.encoder, batch, dtype=TYPES[precision], dropout=rates)
         pooled = batch.average(states) if self.pooling == "mean" else batch.take_first(states)
         # The head costs nothing, and logits are stored and compared: they stay in full precision.
         return self.heads[task](drop(pooled, self.dropout if self.training else 0.0))  # [B, L]

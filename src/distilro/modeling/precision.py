@@ -11,6 +11,7 @@ from distilro.errors import SettingsError
 logger = logging.getLogger(__name__)
 
 SETTINGS = ("auto", "bf16", "fp32")
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}  # of activations
 # Without one of these a processor computes bfloat16 by converting, which is slower than float32.
 _CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 

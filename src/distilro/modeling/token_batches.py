@@ -79,7 +79,13 @@ def pad_batch(
     tokens: RaggedTokens, rows: np.ndarray, pad_id: int, device: torch.device | str = "cpu"
 ) -> PaddedBatch:
     """Return the texts at integer positions `rows`, padded to the longest of them."""
-    ids, mask = tokens.pad(rows, pad_id)  # [B, T]
+    return arrange_padded(*tokens.pad(rows, pad_id), device)
+
+
+def arrange_padded(
+    ids: np.ndarray, mask: np.ndarray, device: torch.device | str = "cpu"
+) -> PaddedBatch:
+    """Return token ids that are padded already, [B, T], with their mask of 0 and 1, as a batch."""
     positions = np.tile(np.arange(ids.shape[1], dtype=np.int32), len(ids))
     return PaddedBatch(
         ids=_send(ids.astype(np.int32).reshape(-1), device),

@@ -6,7 +6,6 @@ which may be deleted at any time.
 """
 
 import hashlib
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.tokenization import encode
 
 VERSION = 1
-
-logger = logging.getLogger(__name__)
 
 
 def encode_once(

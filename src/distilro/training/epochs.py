@@ -7,15 +7,15 @@ Axes: B examples of a batch, L labels, S places of its tokens (see `modeling.tok
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from distilro.corpora.examples import Task
+from distilro.corpora.examples import Examples, Task
 from distilro.modeling.ragged import RaggedTokens
-from distilro.modeling.token_batches import PackedBatch, PaddedBatch, TokenBatch
+from distilro.modeling.token_batches import TokenBatch, pack_batch, pad_batch
 from distilro.training.batches import Batch
 
 
@@ -32,6 +32,13 @@ class TaskData:
     target: np.ndarray  # float32 [N, L]
     observed: np.ndarray  # bool [N, L]
     teacher: np.ndarray | None = None
+
+    @classmethod
+    def join(
+        cls, examples: Examples, tokens: RaggedTokens, teacher: np.ndarray | None = None
+    ) -> "TaskData":
+        """Return examples with their tokens and what a teacher says about them, as one."""
+        return cls(examples.task, examples.id, tokens, examples.target, examples.observed, teacher)
 
 
 @dataclass(frozen=True)
@@ -63,10 +70,12 @@ def lay_out_epoch(
         packed: leave padding away; see `PackedBatch`.
         device: where to.
     """
-    if packed:
-        tokens = _pack_all(by_task, batches, device)
-    else:
-        tokens = _pad_all(by_task, batches, pad_id, device)
+    made = [
+        pack_batch(tokens, batch.rows) if packed else pad_batch(tokens, batch.rows, pad_id)
+        for batch in batches
+        for tokens in [by_task[batch.task].tokens]
+    ]
+    tokens = _keep_together(made, device)
     labels = {name: _gather_labels(data, batches, device) for name, data in by_task.items()}
     taken = dict.fromkeys(by_task, 0)
     laid_out = []
@@ -93,62 +102,15 @@ def _gather_labels(
     )
 
 
-def _pad_all(
-    by_task: Mapping[str, TaskData], batches: Sequence[Batch], pad_id: int, device: torch.device
-) -> list[PaddedBatch]:
-    ids, masks, shapes = [], [], []
-    for batch in batches:
-        padded, mask = by_task[batch.task].tokens.pad(batch.rows, pad_id)
-        ids.append(padded.astype(np.int32).reshape(-1))
-        masks.append(mask.astype(bool).reshape(-1))
-        shapes.append(padded.shape)
-    flat_ids, flat_masks = (_send(parts, device) for parts in (ids, masks))
-    longest = max(shape[1] for shape in shapes)
-    most = max(shape[0] for shape in shapes)
-    positions = {
-        length: torch.arange(length, dtype=torch.int32, device=device).repeat(most)
-        for length in sorted({shape[1] for shape in shapes} | {longest})
-    }
-    laid_out, start = [], 0
-    for (texts, length), mask in zip(shapes, masks, strict=True):
-        end = start + texts * length
-        laid_out.append(
-            PaddedBatch(
-                ids=flat_ids[start:end],
-                positions=positions[length][: texts * length],
-                mask=flat_masks[start:end].view(texts, length),
-                whole=bool(mask.all()),
-            )
-        )
-        start = end
-    return laid_out
-
-
-def _pack_all(
-    by_task: Mapping[str, TaskData], batches: Sequence[Batch], device: torch.device
-) -> list[PackedBatch]:
-    taken = [by_task[batch.task].tokens.select(batch.rows) for batch in batches]
-    longest = max(int(tokens.lengths.max()) for tokens in taken)
-    steps = np.arange(longest, dtype=np.int32)
-    positions = [np.concatenate([steps[:length] for length in part.lengths]) for part in taken]
-    ids = _send([part.ids for part in taken], device)
-    flat_positions = _send(positions, device)
-    offsets = _send([part.offsets.astype(np.int32) for part in taken], device)
-    laid_out, start, first = [], 0, 0
-    for part in taken:
-        end, last = start + len(part.ids), first + len(part.offsets)
-        laid_out.append(
-            PackedBatch(
-                ids=ids[start:end],
-                positions=flat_positions[start:end],
-                offsets=offsets[first:last],
-                longest=int(part.lengths.max()),
-            )
-        )
-        start, first = end, last
-    return laid_out
-
-
-def _send(parts: Sequence[np.ndarray], device: torch.device) -> Tensor:
-    """Return the parts one after the other, as one tensor on the device."""
-    return torch.from_numpy(np.concatenate(parts)).to(device)
+def _keep_together(batches: Sequence[TokenBatch], device: torch.device) -> list[TokenBatch]:
+    """Return the batches as views of a few tensors on the device, one for each of their fields."""
+    moved: list[dict[str, Tensor]] = [{} for _ in batches]
+    for name in [field.name for field in fields(batches[0])]:
+        parts = [getattr(batch, name) for batch in batches]
+        if not isinstance(parts[0], Tensor):
+            continue
+        flat = torch.cat([part.reshape(-1) for part in parts]).to(device)
+        pieces = flat.split([part.numel() for part in parts])
+        for views, part, piece in zip(moved, parts, pieces, strict=True):
+            views[name] = piece.view(part.shape)
+    return [replace(batch, **views) for batch, views in zip(batches, moved, strict=True)]

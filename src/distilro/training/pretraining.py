@@ -11,7 +11,6 @@ Axes: N texts, S places of a batch, M masked positions, V tokens of the vocabula
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,9 +22,9 @@ from distilro.encoder_settings import AdaptationSettings
 from distilro.errors import DataError
 from distilro.modeling.encoders import check_length
 from distilro.modeling.forward import compute_states
-from distilro.modeling.precision import choose_precision
+from distilro.modeling.precision import TYPES, choose_precision
 from distilro.modeling.ragged import RaggedTokens, cut_by_tokens
-from distilro.modeling.token_batches import TokenBatch, pad_batch
+from distilro.modeling.token_batches import TokenBatch, arrange_padded
 from distilro.modeling.tokenization import encode
 from distilro.training.checkpoints import Checkpoints
 from distilro.training.loop import Learner, StepSettings, run_steps
@@ -144,7 +143,7 @@ def predict_masked(
         places: int64 [M], into the batch's places.
         precision: "fp32" or "bf16".
     """
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    dtype = TYPES[precision]
     states = compute_states(model.base_model, batch, dtype=dtype)  # [S, H]
     with torch.autocast(states.device.type, dtype, enabled=precision == "bf16"):
         return _project(model, states[places])
@@ -219,13 +218,13 @@ class _MaskedWork:
     def _compute_losses(self, rows: np.ndarray, rng: np.random.Generator) -> Tensor:
         """Return the loss of each masked token of a batch, float32 [M]."""
         device, pad_id = self.model.device, self.vocabulary.pad_id
-        masked = mask_tokens(*self.tokens.pad(rows, pad_id), self.vocabulary, rng)
-        batch = pad_batch(self.tokens, rows, pad_id, device)
-        hidden = torch.from_numpy(masked.ids.astype(np.int32).reshape(-1)).to(device)
+        ids, mask = self.tokens.pad(rows, pad_id)
+        masked = mask_tokens(ids, mask, self.vocabulary, rng)
+        batch = arrange_padded(masked.ids, mask, device)
         places, targets = (
             torch.from_numpy(part).to(device) for part in (masked.places, masked.targets)
         )
-        logits = predict_masked(self.model, replace(batch, ids=hidden), places, self.precision)
+        logits = predict_masked(self.model, batch, places, self.precision)
         return nn.functional.cross_entropy(logits.float(), targets, reduction="none")
 
 
