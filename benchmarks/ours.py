@@ -24,7 +24,15 @@ from distilro.modeling.forward import DropoutRates
 from distilro.modeling.heads import Classifier, build_classifier, score_tokens
 from distilro.modeling.precision import choose_device, choose_packing, choose_precision
 from distilro.training.batches import BatchLimits
-from distilro.training.engine import LoopSettings, ScoreFunction, Training, train_classifier
+from distilro.training.engine import (
+    Goal,
+    LoopSettings,
+    ScoreFunction,
+    Training,
+    train_classifier,
+)
+from distilro.training.objective import Objective, Targets
+from distilro.training.weighting import build_weighting
 
 _SCORING_TOKENS = 16_384  # tokens per validation batch, as the command `train` has it
 
@@ -75,7 +83,7 @@ def build_ours(job: Job, data: dict[str, dict[str, Split]], seed: int) -> Classi
     ).to(choose_device(job.plan.device))
 
 
-def describe_loop(job: Job, seed: int, *, taught: bool) -> LoopSettings:
+def describe_loop(job: Job, seed: int) -> LoopSettings:
     """Return the engine's settings: those of params.yaml where the comparison sets none.
 
     The only place that knows them.
@@ -92,7 +100,6 @@ def describe_loop(job: Job, seed: int, *, taught: bool) -> LoopSettings:
         precision=precision,
         packed=choose_packing("auto", plan.device, precision, plan.our_attention_dropout),
         sampling="proportional",  # every example once an epoch, as the Trainer does
-        anneal="linear" if taught else None,
         seed=seed,
     )
 
@@ -149,8 +156,10 @@ def _train(
     taught = job.side in ("store", "teacher_in_loop")
     answers: dict[str, np.ndarray] = read_answers(job, data) if taught else {}
     parts = [splits["train"].to_task_data(answers.get(name)) for name, splits in data.items()]
-    loop = describe_loop(job, seed, taught=taught)
-    return train_classifier(classifier, parts, loop, build_score(job, data))
+    weighting = build_weighting("fixed", [part.task.name for part in parts], {})
+    objective = Objective(weighting, Targets(anneal="linear" if taught else None))
+    goal = Goal(build_score(job, data), objective)
+    return train_classifier(classifier, parts, describe_loop(job, seed), goal)
 
 
 def _choose_precision(job: Job) -> str:

@@ -7,6 +7,7 @@ import yaml
 from distilro.settings import Settings, check_settings, merge_settings
 
 ROOT = Path(__file__).resolve().parent.parent
+SCENARIOS = sorted(path.stem for path in (ROOT / "workflow/scenarios").glob("*.yaml"))
 
 
 def read_params(scenario: str = "embedded") -> dict:

@@ -9,7 +9,7 @@ import pytest
 from distilro.encoder_settings import EncoderSettings
 from distilro.errors import SettingsError
 from distilro.settings import check_section
-from tests.support import read_params
+from tests.support import SCENARIOS, read_params
 
 
 def change(part: str | None = None, **values: object) -> dict:
@@ -20,7 +20,7 @@ def change(part: str | None = None, **values: object) -> dict:
     return {**section, part: {**section[part], **values}}
 
 
-@pytest.mark.parametrize("scenario", ["embedded", "laptop", "study"])
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_scenario_s_section_is_right(scenario: str):
     check_section(EncoderSettings, read_params(scenario)["encoders"])
 
@@ -39,6 +39,17 @@ def test_every_scenario_s_section_is_right(scenario: str):
         (change("adaptation", precision="int8"), "adaptation.precision"),
         (change("adaptation", epoch=1), "did you mean epochs"),
         (change(seed="13"), "seed"),
+        (change("texts", most_words={"tales_ro": 9}), r"most_words\.tales_ro: it is not among"),
+        (change("texts", collections=["Tales"]), "texts.collections"),
+        (change(vocabulary={"size": 99, "lowercase": True}), "vocabulary.size"),
+        (change(vocabulary={"size": 8000}), "vocabulary.lowercase"),
+        (
+            change(source="scratch", vocabulary={"size": 8000, "lowercase": True}),
+            "scratch learns its own",
+        ),
+        (change("students", half={"ce": 0.0, "masked": 0.0, "cosine": 0.0}), "one of them must"),
+        (change("students", half={"student": {"layers": 0}}), r"students\.half\.student\.layers"),
+        (change("students", half={"temprature": 2.0}), "did you mean temperature"),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_it(section: dict, message: str):
@@ -48,6 +59,17 @@ def test_a_wrong_value_is_an_error_that_names_it(section: dict, message: str):
 
 def test_a_revision_that_is_not_known_yet_may_be_left_open():
     assert check_section(EncoderSettings, change("hub", revision=None)).hub.revision is None
+
+
+def test_a_vocabulary_is_for_an_encoder_that_has_one():
+    settings = check_section(EncoderSettings, change(vocabulary={"size": 8000, "lowercase": True}))
+    assert (settings.vocabulary.size, settings.vocabulary.lowercase) == (8000, True)
+
+
+def test_a_student_that_says_nothing_is_distilbert_s():
+    half = check_section(EncoderSettings, change("students", half={})).students["half"]
+    assert half.student.layers == "half"
+    assert (half.ce, half.masked, half.cosine, half.temperature) == (5.0, 2.0, 1.0, 2.0)
 
 
 def test_the_settings_do_not_load_torch():

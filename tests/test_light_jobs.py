@@ -56,9 +56,10 @@ def run_job(folder, stage, settings, *arguments):
 
 def test_a_linear_cell_is_trained_and_predicts_without_torch(folder):
     settings = build_settings()
-    assert not run_job(folder, "train-linear", describe_training(CELL, settings))
-    prepared = ("--seeds", "0", "--prepared", str(folder / "prepared"))
-    assert not run_job(folder, "predict", describe_prediction(CELL.scope, settings), *prepared)
+    prepared = ("--prepared", str(folder / "prepared"))
+    assert not run_job(folder, "train-linear", describe_training(CELL, settings), *prepared)
+    tests = describe_prediction(CELL.scope, settings)
+    assert not run_job(folder, "predict", tests, "--seeds", "0", *prepared)
     records = sorted((folder / "results/records").iterdir())
     assert [path.name for path in records] == [
         "predict-linear-emotion.json",

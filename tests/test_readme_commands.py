@@ -129,7 +129,13 @@ def check_distilro(checkout, words, environment):
     parser = argparse.ArgumentParser()
     importlib.import_module(f"distilro.commands.{words[1]}").add_arguments(parser)
     arguments = parser.parse_args(words[2:])
-    needed = getattr(arguments, "manifest", getattr(arguments, "results", "."))
+    if words[1] == "plan":  # what $(...) prints; no shell is asked here
+        settings = load_settings(checkout.folder, "study").model_dump_json()
+        words = [settings if word.startswith("$(") else word for word in words]
+        assert " hours" in checkout.run(words, **environment)
+        return
+    needed = [getattr(arguments, name, None) for name in ("manifest", "results", "matrix")]
+    needed = next(filter(None, needed), ".")
     if os.environ.get("DISTILRO_MIRROR") and (checkout.folder / needed).exists():
         checkout.run(words, **environment)
 
@@ -217,6 +223,7 @@ def test_the_recipes_to_copy_are_planned(checkout):
     path = checkout.folder / "workflow/scenarios/own.yaml"
     path.write_text(yaml.safe_dump(own), encoding="utf-8")
     jobs = checkout.plan(["snakemake", "--cores", "all", "--config", "scenario=own"])
-    # One per task for single_mixed, half_english and born_again; one for annealed and two_voices.
-    assert jobs["train"] == 3 + 3 + 3 + 1 + 1
+    # One per task for single_ro, single_mixed and half_english, which come along or are named; one
+    # for multi, annealed, two_voices and heavy_topic.
+    assert jobs["train"] == 3 + 3 + 3 + 1 + 1 + 1 + 1
     assert jobs["logits_linear"] == 3

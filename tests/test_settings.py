@@ -2,16 +2,16 @@ import pytest
 
 from distilro.errors import SettingsError
 from distilro.settings import LinearSettings, check_section, check_settings, load_settings
-from tests.support import ROOT, build_settings, read_params
+from tests.support import ROOT, SCENARIOS, build_settings, read_params
 
 
-@pytest.mark.parametrize("scenario", ["embedded", "laptop", "study"])
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_every_scenario_that_ships_is_valid(scenario):
     assert load_settings(ROOT, scenario).scenario == scenario
 
 
 def test_a_scenario_that_does_not_exist_is_refused_with_the_ones_that_do():
-    with pytest.raises(SettingsError, match="embedded, laptop, study"):
+    with pytest.raises(SettingsError, match=", ".join(SCENARIOS)):
         load_settings(ROOT, "desktop")
 
 
@@ -66,9 +66,44 @@ def test_a_recipe_that_extends_itself_or_nothing_known_is_refused():
         build_settings(recipes={"a": {"extends": "mutli"}})
 
 
-def test_teachers_without_annealing_are_refused():
-    with pytest.raises(SettingsError, match="come together"):
+def test_a_fault_in_a_recipe_is_told_with_its_place():
+    with pytest.raises(SettingsError, match=r"recipes\.a: .*come together"):
         build_settings(recipes={"a": {"teachers": ["single_ro"]}})
+
+
+def test_an_extended_recipe_changes_a_part_of_a_part():
+    settings = build_settings("study")
+    parent, child = settings.recipes["compact"], settings.recipes["compact_without_cosine"]
+    assert child.alignment.cosine == 0.0
+    assert child.alignment.masked == parent.alignment.masked > 0.0
+    assert child.student == parent.student
+
+
+def test_dropout_of_attention_weights_and_packed_texts_exclude_one_another():
+    with pytest.raises(SettingsError, match="packed knows no attention_dropout"):
+        build_settings(training={"packing": "packed", "attention_dropout": 0.1})
+
+
+@pytest.mark.parametrize(("name", "twice"), [("seeds", [1, 2, 1]), ("recipes", ["multi"] * 2)])
+def test_a_seed_or_a_recipe_named_twice_is_refused(name, twice):
+    with pytest.raises(SettingsError, match=f"{name} has a value twice"):
+        build_settings(training={name: twice})
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"mixtures": {"caps": {"redv3": 10}}}, r"mixtures\.caps\.redv3: no task .* mean redv2"),
+        ({"data": {"label_maps": {"carrer": "x"}}}, r"data\.label_maps\.carrer: .* mean carer"),
+    ],
+)
+def test_a_dataset_that_no_task_uses_is_refused(section, message):
+    with pytest.raises(SettingsError, match=message):
+        build_settings("study", **section)
+
+
+def test_a_test_set_of_another_domain_counts_as_used():
+    build_settings("study", data={"label_maps": {"xed_ro": "other"}})
 
 
 def test_settings_cannot_be_changed_after_loading():
@@ -88,12 +123,12 @@ def test_a_section_passes_through_json_unchanged():
 
 
 def test_every_setting_of_params_has_a_comment():
-    lines = (ROOT / "params.yaml").read_text(encoding="utf-8").splitlines()
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8").partition("\nrecipes:")[0]
     bare = [
         line
-        for line in lines
+        for line in text.splitlines()
         if line.strip() and "#" not in line and not line.strip().startswith("-") and line[0] == " "
     ]
     repeated = ("epochs:", "learning_rate:", "batch_examples:", "batch_tokens:", "layers:", "name:")
-    tasks = ("emotion:", "sentiment:", "topic:", "revision:", "title:")
-    assert [line for line in bare if not line.strip().startswith(repeated + tasks)] == []
+    named = ("sentiment:", "topic:", "revision:", "title:", "half: {student:")
+    assert [line for line in bare if not line.strip().startswith(repeated + named)] == []

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -32,6 +33,15 @@ def test_a_stage_does_not_depend_on_modules_that_it_does_not_use():
     assert not any("/delivery/" in path for path in list_all("train"))
 
 
+def test_every_rule_names_a_command_that_there_is():
+    """A name without a module would leave its rule blind to edits of that command."""
+    rules = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "workflow/rules").glob("*.smk"))
+    named = re.findall(r'code=code\("([^"]*)"\)', rules)
+    called = re.findall(r'"(?:distilro|\{params\.program\}) ([a-z-]+) ', rules)
+    assert sorted(named) == sorted(name.replace("-", "_") for name in called)
+    assert set(named) <= set(COMMANDS)
+
+
 def test_paths_are_relative_so_that_records_of_runs_can_move(monkeypatch):
     monkeypatch.chdir(ROOT)
     assert all(path.startswith("src/distilro/") for path in list_sources("fetch"))
@@ -44,5 +54,6 @@ def test_every_module_is_a_source_of_some_command():
         "recipes.py",
         "sources.py",
         "choices.py",
+        "evidence.py",
     }  # they lay out jobs; what they say are params and inputs
     assert {path for path in modules - used if path.rpartition("/")[2] not in planning} == set()

@@ -5,16 +5,44 @@ It stands by itself, so that the tree of settings can be checked without loading
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Count = Annotated[int, Field(gt=0)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+from distilro.adaptation_settings import AdaptationSettings
+from distilro.sections import Count, Name, Section
+from distilro.student_settings import EncoderDistillationSettings
 
 
-class HubSettings(_Section):
+class TextsSettings(Section):
+    """Which texts the encoder learns from."""
+
+    corpora: bool = Field(True, description="The training rows of every task's datasets.")
+    collections: tuple[Name, ...] = Field(
+        (), description="Running text: collections of data/registry/texts."
+    )
+    most_words: dict[Name, Count] = Field(
+        default_factory=dict, description="Collection -> most words, drawn in hash order."
+    )
+    kept_out: tuple[Name, ...] = Field(
+        (), description="More datasets whose validation and test rows must not be in the texts."
+    )
+
+    @model_validator(mode="after")
+    def _refuse_unused_caps(self) -> "TextsSettings":
+        if unused := sorted(set(self.most_words) - set(self.collections)):
+            raise ValueError(f"most_words.{unused[0]}: it is not among the collections")
+        return self
+
+
+class VocabularySettings(Section):
+    """A vocabulary of the texts' own for an encoder that has another one."""
+
+    size: Annotated[int, Field(ge=100, le=200_000)] = Field(
+        description="Most word pieces, special tokens included."
+    )
+    lowercase: bool = Field(description="True: upper and lower case become one.")
+
+
+class HubSettings(Section):
     """A model of the Hugging Face hub."""
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")] = Field(
@@ -25,7 +53,7 @@ class HubSettings(_Section):
     )
 
 
-class ScratchSettings(_Section):
+class ScratchSettings(Section):
     """A small BERT with a vocabulary of its own."""
 
     vocabulary_size: Annotated[int, Field(ge=100, le=200_000)] = Field(
@@ -44,34 +72,22 @@ class ScratchSettings(_Section):
         return self
 
 
-class AdaptationSettings(_Section):
-    """Masked-language modelling on the training texts."""
-
-    epochs: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
-        description="Passes over the texts, fractions allowed; 0 leaves the encoder as it is."
-    )
-    learning_rate: Annotated[float, Field(gt=0, lt=1)] = Field(
-        description="Highest learning rate, after the warm-up."
-    )
-    batch_tokens: Annotated[int, Field(ge=16)] = Field(
-        description="Tokens per step, padding included."
-    )
-    max_tokens: Annotated[int, Field(ge=8, le=512)] = Field(
-        description="Longer texts are cut after so many word pieces."
-    )
-    precision: Literal["auto", "bf16", "fp32"] = Field(
-        description="bf16 autocast; auto: where the hardware has it."
-    )
-
-
-class EncoderSettings(_Section):
+class EncoderSettings(Section):
     """The phase `encoders`: the encoder that every neural recipe starts from."""
 
     source: Literal["hub", "folder", "scratch"] = Field(description="Where it comes from.")
     hub: HubSettings | None = Field(None, description="Source hub: which model.")
     folder: str | None = Field(None, description="Source folder: where the encoder lies.")
     scratch: ScratchSettings | None = Field(None, description="Source scratch: its size.")
+    texts: TextsSettings = Field(TextsSettings(), description="What it learns from.")
+    vocabulary: VocabularySettings | None = Field(
+        None, description="A vocabulary to transfer it to; null keeps its own."
+    )
     adaptation: AdaptationSettings = Field(description="How it is adapted to the texts.")
+    students: dict[Name, EncoderDistillationSettings] = Field(
+        default_factory=dict, description="Smaller encoders, distilled from it on its texts."
+    )
+    half: bool = Field(False, description="True: its weights are kept in float16.")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         description="Of the scratch weights, the held-out texts and the masks."
     )
@@ -80,4 +96,6 @@ class EncoderSettings(_Section):
     def _check_source_is_described(self) -> "EncoderSettings":
         if getattr(self, self.source) in (None, ""):
             raise ValueError(f"source is {self.source!r}, but {self.source} is not set")
+        if self.source == "scratch" and self.vocabulary is not None:
+            raise ValueError("vocabulary is for an encoder that has one; scratch learns its own")
         return self

@@ -41,6 +41,12 @@ class ExportError(DistilroError):
     exit_code = 6
 
 
+class VerificationError(DistilroError):
+    """A run does not agree with the published one: a finding, and not a fault of a file."""
+
+    exit_code = 1
+
+
 class StopRequestedError(DistilroError):
     """A signal asked the process to stop, and it did so in good order."""
 

@@ -1,16 +1,19 @@
 """From recipes to work: which cells, mixtures and teacher logits a run needs.
 
 Pure functions of the settings, used by the workflow to lay out its jobs. Nothing is trained here.
-A cell's scope is a task's name, or `all` for one model of every task.
+A cell's scope is a task's name, the names of several tasks joined by "+", or `all` for one model of
+every task.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from distilro.errors import SettingsError
 from distilro.settings import Recipe, Settings
 
 ALL_TASKS = "all"
+JOINT = "+"
 
 
 @dataclass(frozen=True, order=True)
@@ -50,6 +53,13 @@ def parse_stage(name: str) -> dict[str, float]:
 def list_datasets(settings: Settings) -> list[str]:
     """Return every dataset of the tasks, Romanian before English, without repeats."""
     chosen = settings.data.tasks.values()
+    names = [name for datasets in chosen for name in (datasets.ro, datasets.en, datasets.ood)]
+    return list(dict.fromkeys(name for name in names if name is not None))
+
+
+def list_training_datasets(settings: Settings) -> list[str]:
+    """Return the datasets that have training rows, in the order of `list_datasets`."""
+    chosen = settings.data.tasks.values()
     return list(dict.fromkeys(name for datasets in chosen for name in (datasets.ro, datasets.en)))
 
 
@@ -72,7 +82,10 @@ def describe_mixture(task: str, mixture: str, settings: Settings) -> dict[str, o
 
 
 def order_recipes(settings: Settings) -> list[str]:
-    """Return the recipes to run and their teachers, each after the teachers it needs."""
+    """Return the recipes to run and those they need, each after what it needs.
+
+    A recipe needs its teachers, the one that its model starts from, and its reference.
+    """
     ordered: list[str] = []
     for name in settings.training.recipes:
         _visit(settings, name, ordered, ())
@@ -89,59 +102,135 @@ def list_cells(settings: Settings) -> list[Cell]:
 
 
 def list_scopes(recipe: Recipe, settings: Settings) -> list[str]:
-    """Return the scopes of a recipe: every task by itself, or all of them together."""
-    return [ALL_TASKS] if recipe.scope == "all" else list(settings.data.tasks)
+    """Return the scopes of a recipe: every task by itself, every two of them, or all together."""
+    tasks = [task for task in settings.data.tasks if not recipe.tasks or task in recipe.tasks]
+    named = {*recipe.tasks, *recipe.task_weights}
+    if unknown := sorted(named - set(settings.data.tasks)):
+        raise SettingsError(
+            f"recipes: no task is called {unknown[0]!r}; there are: "
+            f"{', '.join(settings.data.tasks)}."
+        )
+    if recipe.scope == "task":
+        return tasks
+    groups = list(combinations(tasks, 2)) if recipe.scope == "pairs" else [tuple(tasks)]
+    odd = [group for group in groups if len(group) not in (2, len(settings.data.tasks))]
+    if odd:
+        raise SettingsError(
+            f"recipes: tasks: one model learns two tasks or all of them, not {', '.join(odd[0])}. "
+            "Name two tasks, or none for all."
+        )
+    return [name_scope(group, settings) for group in groups]
+
+
+def name_scope(tasks: Sequence[str], settings: Settings) -> str:
+    """Return the name of a scope of several tasks."""
+    return ALL_TASKS if list(tasks) == list(settings.data.tasks) else JOINT.join(tasks)
 
 
 def list_tasks(scope: str, settings: Settings) -> list[str]:
     """Return the tasks of a scope, in the order of the settings."""
-    return list(settings.data.tasks) if scope == ALL_TASKS else [scope]
+    return list(settings.data.tasks) if scope == ALL_TASKS else scope.split(JOINT)
 
 
 def list_mixtures(cell: Cell, settings: Settings) -> list[Mixture]:
     """Return the training sets of a cell: stage by stage, task by task, without repeats."""
-    stages = settings.recipes[cell.recipe].stages
+    recipe = settings.recipes[cell.recipe]
+    stages = [*recipe.stages, *([recipe.adversary.target] if recipe.adversary else [])]
     tasks = list_tasks(cell.scope, settings)
     return list(
         dict.fromkeys(Mixture(task, name_stage(stage)) for stage in stages for task in tasks)
     )
 
 
+def list_labelled_mixtures(cell: Cell, settings: Settings) -> list[Mixture]:
+    """Return the training sets of a cell whose labels it learns."""
+    tasks = list_tasks(cell.scope, settings)
+    stages = settings.recipes[cell.recipe].stages
+    return list(
+        dict.fromkeys(Mixture(task, name_stage(stage)) for stage in stages for task in tasks)
+    )
+
+
 def list_all_mixtures(settings: Settings) -> list[Mixture]:
-    """Return the training sets of every cell and of the encoder, sorted."""
-    wanted = {mixture for cell in list_cells(settings) for mixture in list_mixtures(cell, settings)}
-    return sorted(wanted.union(list_encoder_mixtures(settings)))
+    """Return the training sets of every cell, sorted."""
+    return sorted({m for cell in list_cells(settings) for m in list_mixtures(cell, settings)})
 
 
-def list_encoder_mixtures(settings: Settings) -> list[Mixture]:
-    """Return the training sets whose texts the encoder reads: all there is, or none.
+def needs_texts(settings: Settings) -> bool:
+    """Return whether an encoder learns from texts.
 
     Which neural recipes run makes no difference, so that a new one does not make a new encoder.
     """
+    if not any(settings.recipes[name].kind == "encoder" for name in order_recipes(settings)):
+        return False
+    return learns_texts(settings) or bool(list_students(settings))
+
+
+def learns_texts(settings: Settings) -> bool:
+    """Return whether the main encoder itself learns from texts."""
     encoders = settings.encoders
-    neural = any(settings.recipes[name].kind == "encoder" for name in order_recipes(settings))
-    if not neural or (encoders.source != "scratch" and encoders.adaptation.epochs == 0):
-        return []
-    return [Mixture(task, name_stage({"ro": 1.0, "en": 1.0})) for task in settings.data.tasks]
+    learns = encoders.source == "scratch" or encoders.adaptation.epochs > 0
+    return learns or encoders.vocabulary is not None
+
+
+def describe_student(name: str, settings: Settings) -> dict[str, object]:
+    """Return what a student encoder depends on besides files, ready for JSON."""
+    encoders = settings.encoders
+    chosen = encoders.students[name].model_dump(mode="json")
+    return {"distillation": chosen, "seed": encoders.seed, "half": encoders.half}
+
+
+def list_students(settings: Settings) -> list[str]:
+    """Return the student encoders that the recipes to run start from."""
+    names = [settings.recipes[name].encoder for name in order_recipes(settings)]
+    used = [name for name in dict.fromkeys(names) if name is not None]
+    for name in used:
+        if name not in settings.encoders.students:
+            known = ", ".join(sorted(settings.encoders.students)) or "none"
+            raise SettingsError(f"recipes: encoder: no student is called {name!r}; known: {known}.")
+    return used
+
+
+def describe_texts(settings: Settings) -> dict[str, object]:
+    """Return what the encoder's texts depend on besides files, ready for JSON."""
+    texts = settings.encoders.texts
+    return {
+        "training": list_training_datasets(settings) if texts.corpora else [],
+        "evaluation": list(dict.fromkeys([*list_datasets(settings), *texts.kept_out])),
+        "most_words": dict(texts.most_words),
+        "salt": settings.mixtures.salt,
+        "jaccard": settings.mixtures.near_duplicate_jaccard,
+    }
 
 
 def describe_encoder(settings: Settings) -> dict[str, object]:
     """Return what the encoder depends on besides files, ready for JSON: its own source alone."""
     encoders = settings.encoders
-    used = {"source", encoders.source, "adaptation", "seed"}
+    used = {"source", encoders.source, "texts", "vocabulary", "adaptation", "half", "seed"}
     return encoders.model_dump(mode="json", include=used)
 
 
 def list_seeds(recipe: Recipe, settings: Settings) -> tuple[int, ...]:
-    """Return the seeds of a recipe's cells; a linear model has no randomness, hence one."""
+    """Return the seeds of a recipe's cells; what is not neural has no randomness, hence one."""
     seeds = settings.training.seeds
-    return seeds[:1] if recipe.kind == "linear" else seeds
+    return seeds if recipe.kind == "encoder" else seeds[:1]
 
 
 def find_teacher(teacher: str, task: str, settings: Settings) -> Cell:
-    """Return the cell of the recipe `teacher` that answers for `task`."""
-    alone = settings.recipes[teacher].scope == "task"
-    return Cell(teacher, task if alone else ALL_TASKS)
+    """Return the cell of the recipe `teacher` that answers for `task`.
+
+    Raises:
+        SettingsError: no cell of it does, or several do.
+    """
+    scopes = list_scopes(settings.recipes[teacher], settings)
+    answering = [scope for scope in scopes if task in list_tasks(scope, settings)]
+    if len(answering) != 1:
+        raise SettingsError(
+            f"recipes.{teacher}: expected one model that answers for {task}, got "
+            f"{len(answering)} (scopes: {', '.join(scopes)}). Name another teacher, or give this "
+            "one the task."
+        )
+    return Cell(teacher, answering[0])
 
 
 def list_teacher_logits(cell: Cell, settings: Settings) -> list[tuple[Cell, Mixture]]:
@@ -149,16 +238,23 @@ def list_teacher_logits(cell: Cell, settings: Settings) -> list[tuple[Cell, Mixt
     return [
         (find_teacher(teacher, mixture.task, settings), mixture)
         for teacher in settings.recipes[cell.recipe].teachers
-        for mixture in list_mixtures(cell, settings)
+        for mixture in list_labelled_mixtures(cell, settings)
     ]
 
 
-def list_logits_of(teacher: Cell, settings: Settings) -> list[Mixture]:
-    """Return the mixtures on which a teacher cell is asked by any student."""
+def list_logits_of(
+    teacher: Cell, settings: Settings, *, out_of_fold: bool = False
+) -> list[Mixture]:
+    """Return the mixtures on which a teacher cell is asked by any student.
+
+    `out_of_fold` asks for those on which the models of its folds are asked.
+    """
+    kind = "out_of_fold" if out_of_fold else "in_sample"
     students = (
         cell
         for cell in list_cells(settings)
         if teacher.recipe in settings.recipes[cell.recipe].teachers
+        and settings.recipes[cell.recipe].teacher_logits == kind
     )
     wanted = {
         mixture
@@ -169,15 +265,31 @@ def list_logits_of(teacher: Cell, settings: Settings) -> list[Mixture]:
     return sorted(wanted)
 
 
+def find_start(cell: Cell, settings: Settings) -> Cell | None:
+    """Return the cell whose model a cell's training starts from, None where it is the encoder."""
+    origin = settings.recipes[cell.recipe].init_from
+    if origin is None:
+        return None
+    starts = {find_teacher(origin, task, settings) for task in list_tasks(cell.scope, settings)}
+    if len(starts) > 1:
+        raise SettingsError(
+            f"recipes.{cell.recipe}: init_from: {origin} has one model for each of the tasks of "
+            f"{cell.scope}; expected one model for all of them."
+        )
+    return starts.pop()
+
+
 def _visit(settings: Settings, name: str, ordered: list[str], above: tuple[str, ...]) -> None:
     if name in above:
-        raise SettingsError(f"recipes.{above[0]}: teaches itself through {' -> '.join(above)}.")
+        raise SettingsError(f"recipes.{above[0]}: needs itself through {' -> '.join(above)}.")
     if name not in settings.recipes:
-        where = f"recipes.{above[-1]}.teachers" if above else "training.recipes"
+        where = f"recipes.{above[-1]}" if above else "training.recipes"
         known = ", ".join(sorted(settings.recipes))
         raise SettingsError(f"{where}: no recipe is called {name!r}; there are: {known}.")
-    for teacher in settings.recipes[name].teachers:
-        _visit(settings, teacher, ordered, (*above, name))
+    recipe = settings.recipes[name]
+    needed = [*recipe.teachers, recipe.init_from, recipe.reference]
+    for other in dict.fromkeys(other for other in needed if other is not None):
+        _visit(settings, other, ordered, (*above, name))
     if name not in ordered:
         ordered.append(name)
 
@@ -187,20 +299,28 @@ def describe_training(cell: Cell, settings: Settings) -> dict[str, object]:
     recipe = settings.recipes[cell.recipe]
     tasks = list_tasks(cell.scope, settings)
     training = settings.training
-    common = {"recipe": recipe.model_dump(mode="json"), "tasks": tasks}
-    if recipe.kind == "linear":
-        return {
-            **common,
-            "linear": training.linear.model_dump(mode="json"),
-            "seed": training.seeds[0],
-        }
-    schedule = training.joint if cell.scope == ALL_TASKS else training.task
-    optimisation = training.model_dump(mode="json", exclude={"recipes", "task", "joint", "linear"})
+    # What a recipe is compared with, and why, changes nothing in its training.
+    told = recipe.model_dump(mode="json", exclude={"question", "reference", "tasks"})
+    common = {
+        "recipe": told,
+        "tasks": tasks,
+        "validation": {task: _find_validation(recipe, task, settings) for task in tasks},
+        "folds": training.folds,
+        "salt": settings.mixtures.salt,
+    }
+    if recipe.kind != "encoder":
+        linear = training.linear.model_dump(mode="json")
+        return {**common, "linear": linear, "seed": training.seeds[0]}
+    schedule = training.task if len(tasks) == 1 else training.joint
+    optimisation = training.model_dump(
+        mode="json",
+        exclude={"recipes", "task", "joint", "linear", "folds", "threads", "gpus"},
+    )
+    start = find_start(cell, settings)
     return {
         **common,
         **optimisation,
         "schedule": schedule.model_dump(mode="json"),
-        "validation": {task: settings.data.tasks[task].ro for task in tasks},
         "teacher_scopes": {
             teacher: {task: find_teacher(teacher, task, settings).scope for task in tasks}
             for teacher in recipe.teachers
@@ -209,10 +329,25 @@ def describe_training(cell: Cell, settings: Settings) -> dict[str, object]:
             teacher: list(list_seeds(settings.recipes[teacher], settings))
             for teacher in recipe.teachers
         },
+        "start": start and _describe_start(start, settings),
     }
 
 
-def describe_prediction(scope: str, settings: Settings) -> dict[str, object]:
-    """Return which datasets a cell is tested on, ready for JSON."""
-    tasks = list_tasks(scope, settings)
-    return {"tasks": {task: settings.data.tasks[task].model_dump() for task in tasks}}
+def describe_prediction(scope: str, settings: Settings) -> dict[str, dict]:
+    """Return which datasets a cell is tested on, ready for JSON.
+
+    A model of two tasks is not tested in another domain: its recipe is there for its influence.
+    """
+    chosen = {task: settings.data.tasks[task] for task in list_tasks(scope, settings)}
+    left_out = {"ood": None} if JOINT in scope else {}
+    return {"tasks": {task: {**d.model_dump(), **left_out} for task, d in chosen.items()}}
+
+
+def _find_validation(recipe: Recipe, task: str, settings: Settings) -> str:
+    """Return the dataset whose validation rows choose a task's best epoch."""
+    return getattr(settings.data.tasks[task], recipe.choose_selection())
+
+
+def _describe_start(start: Cell, settings: Settings) -> dict[str, object]:
+    seeds = list_seeds(settings.recipes[start.recipe], settings)
+    return {"recipe": start.recipe, "scope": start.scope, "seeds": list(seeds)}

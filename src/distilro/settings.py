@@ -12,22 +12,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from distilro.encoder_settings import EncoderSettings
 from distilro.errors import SettingsError
-
-Share = Annotated[float, Field(gt=0, le=1)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$")]
-SamplingName = Literal["proportional", "square_root", "annealed", "uniform"]
-
-
-class Section(BaseModel):
-    """A group of settings: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+from distilro.recipe_settings import Recipe
+from distilro.sections import Name, Positive, Rate, Section, Share
 
 
 class TaskDatasets(Section):
@@ -35,6 +25,9 @@ class TaskDatasets(Section):
 
     ro: Name = Field(description="The Romanian dataset; its labels are the task's own.")
     en: Name = Field(description="The English dataset; its labels are mapped into the task's.")
+    ood: Name | None = Field(
+        None, description="A Romanian test set of another domain; never trained on."
+    )
 
 
 class DataSettings(Section):
@@ -112,6 +105,15 @@ class TrainingSettings(Section):
         description="Learning-rate factor per layer below the head; 1 switches it off."
     )
     clip_norm: Positive = Field(description="Gradients are scaled down to this norm.")
+    folds: Annotated[int, Field(ge=2)] = Field(
+        description="Models of a teacher that answer for the rows they did not learn."
+    )
+    threads: Annotated[int, Field(ge=1)] = Field(
+        description="CPU threads of a job, at most; fewer let more jobs run side by side."
+    )
+    gpus: Annotated[int, Field(ge=0, le=1)] = Field(
+        description="GPUs of each process of a job; 0: on processors, whatever there is."
+    )
     task: ScheduleSettings = Field(description="Recipes with one model per task.")
     joint: ScheduleSettings = Field(description="Recipes with one model for several tasks.")
     linear: LinearSettings = Field(description="Recipes of kind linear.")
@@ -139,41 +141,18 @@ class EvaluationSettings(Section):
     bootstrap_samples: Annotated[int, Field(ge=100)] = Field(description="Resamples per interval.")
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="Level of the intervals.")
     seed: Annotated[int, Field(ge=0)] = Field(description="Seed of the resamples.")
+    seeds_needed: Annotated[int, Field(ge=1)] = Field(
+        description="Seeds of a cell from which a difference may be claimed."
+    )
 
 
 class DeliverySettings(Section):
     """The phase `delivery`: the report page."""
 
     title: str = Field(description="Title of the report.")
-
-
-class Recipe(Section):
-    """A declared way to train one model per task, or one model for several tasks."""
-
-    kind: Literal["encoder", "linear"] = Field("encoder", description="What is trained.")
-    scope: Literal["task", "all"] = Field("task", description="One model per task, or for all.")
-    stages: tuple[dict[Literal["ro", "en"], Share], ...] = Field(
-        ({"ro": 1.0},), description="Training sets, one after the other: language -> share."
+    watts: Positive | None = Field(
+        None, description="Power of the machine while it trains; null: energy is not estimated."
     )
-    teachers: tuple[Name, ...] = Field((), description="Recipes whose logits are learned from.")
-    anneal: Literal["linear"] | Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="Teacher weight: linear falls from 1 to 1/steps; a number is fixed."
-    )
-    sampling: SamplingName | Annotated[float, Field(ge=0, le=1)] = Field(
-        "proportional", description="Task sampling: a name, or the exponent of the task sizes."
-    )
-
-    @model_validator(mode="after")
-    def _check_parts_fit(self) -> "Recipe":
-        if bool(self.teachers) != (self.anneal is not None):
-            raise ValueError("teachers and anneal come together: one is set, the other is not")
-        if self.kind == "linear" and (self.scope != "task" or self.teachers):
-            raise ValueError("a linear recipe has scope task and no teachers")
-        if self.kind == "linear" and len(self.stages) > 1:
-            raise ValueError("a linear recipe has one stage: it does not go on from another model")
-        if not self.stages or not all(self.stages):
-            raise ValueError("stages must hold at least one stage, each with one language or more")
-        return self
 
 
 class Settings(Section):
@@ -191,7 +170,9 @@ class Settings(Section):
     @model_validator(mode="after")
     def _refuse_unused_datasets(self) -> "Settings":
         """A name that no task uses is most likely mistyped, and would have no effect."""
-        used = {name for chosen in self.data.tasks.values() for name in (chosen.ro, chosen.en)}
+        chosen = self.data.tasks.values()
+        used = {name for datasets in chosen for name in (datasets.ro, datasets.en, datasets.ood)}
+        used.discard(None)
         for where, names in (
             ("mixtures.caps", self.mixtures.caps),
             ("data.label_maps", self.data.label_maps),

@@ -9,6 +9,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
+from distilro.errors import SettingsError
+
 _PACKAGE = "distilro"
 
 
@@ -16,7 +18,15 @@ def list_sources(command: str, source_folder: str = "src") -> list[str]:
     """Return the files behind `distilro <command>`, sorted, as paths that begin source_folder.
 
     The command line itself is among them: it is what every job calls.
+
+    Raises:
+        SettingsError: there is no such command.
     """
+    if _find_file(f"{_PACKAGE}.commands.{command}", source_folder) is None:
+        raise SettingsError(
+            f"{source_folder}: no module of the package's commands is called {command}; a job "
+            "would not know its sources. Name the command as its module is called."
+        )
     found: set[Path] = set()
     for module in (f"{_PACKAGE}.cli", f"{_PACKAGE}.commands.{command}"):
         _follow(module, source_folder, found)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,8 @@ from distilro.training.checkpoints import Checkpoints
 from tests.faults.cells import SETTINGS, make_cell
 
 ONE_SEED = {"seeds": [0]}
+CRITIC = {"steps": 2, "many_steps": 3, "many_first": 1, "batch_examples": 4, "weight": 1.0}
+ENGLISH = [{"en": 1.0}, {"ro": 1.0, "en": 1.0}]
 WITHOUT_DROPOUT = {"dropout": 0.0, "encoder_dropout": 0.0, "attention_dropout": 0.0}
 
 
@@ -55,6 +58,30 @@ def train_anew(cell, tmp_path, **settings):
     return other.read_models()
 
 
+def stop_after(cell, settings, saves, training, monkeypatch):
+    """Train until a training has written so many checkpoints, then ask it to stop."""
+    with monkeypatch.context() as patch:
+        save, saved = Checkpoints.save, []
+
+        def save_and_ask(checkpoints, moment):
+            save(checkpoints, moment)
+            saved.extend([moment.step] * (checkpoints.folder.name == training))
+            if len(saved) == saves:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        patch.setattr(Checkpoints, "save", save_and_ask)
+        assert main(cell.list_arguments(**settings)) == 143
+
+
+def load_kept(cell, training):
+    (path,) = (cell.checkpoints / training).glob("*.safetensors")
+    return load_file(path)
+
+
+def load_bytes(cell):
+    return (cell.results / "models" / cell.name / "seed0" / "model.safetensors").read_bytes()
+
+
 def read_weights(cell, seed=0):
     return load_file(cell.results / "models" / "multi" / "all" / f"seed{seed}/model.safetensors")
 
@@ -81,6 +108,39 @@ def test_a_stopped_cell_goes_on_and_its_record_says_from_where(stopped, tmp_path
     record = read_json(stopped.results / "records" / "train-multi-all.json")
     assert list(record["resumed"].values()) == [4]
     assert stopped.read_models() == train_anew(stopped, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "beside"),
+    [
+        ({"adversary": CRITIC, "stages": ENGLISH}, "work.adversary.model."),
+        (
+            {"adversary": {**CRITIC, "gradient_penalty": 10.0}, "stages": ENGLISH},
+            "work.adversary.model.",
+        ),
+        ({"weighting": "uncertainty"}, "beside.weighting."),
+        ({"init_from": "multi", "alignment": {"masked": 1.0, "cosine": 1.0}}, "beside.alignment."),
+    ],
+)
+def test_what_is_learned_beside_a_model_goes_on_to_the_same_bytes(
+    cell, tmp_path, monkeypatch, recipe, beside
+):
+    """Asked to stop once in each stage, in the middle of the first and of the second epoch."""
+    settings = {**ONE_SEED, "recipe": {**SETTINGS["recipe"], **recipe}}
+    if "init_from" in recipe:
+        assert main(cell.list_arguments(**ONE_SEED)) == 0
+        settings["start"] = {"recipe": "multi", "scope": "all", "seeds": [0]}
+    whole, broken = (replace(cell, name=name) for name in ("whole/all", "broken/all"))
+    assert main(whole.list_arguments(**settings)) == 0
+    for stop, training in ((3, "seed0-stage0"), (7, "seed0-stage1")):
+        stop_after(broken, settings, stop, training, monkeypatch)
+        tensors = load_kept(broken, training)
+        moved = [t for n, t in tensors.items() if n.startswith(beside)]
+        assert moved and any(bool(tensor.any()) for tensor in moved)
+    assert main(broken.list_arguments(**settings)) == 0
+    weights = [load_bytes(part) for part in (whole, broken)]
+    assert weights[0] == weights[1]
+    assert whole.read_card()["stages"] == broken.read_card()["stages"]
 
 
 @pytest.mark.parametrize(

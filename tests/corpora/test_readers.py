@@ -206,3 +206,55 @@ def test_exported_rows_are_read_by_split(tmp_path):
     splits = READERS["exported_rows"](tmp_path).splits
     assert [(row.text, row.labels) for row in splits["train"]] == [("a", ("x",))]
     assert list(splits) == ["train"]
+
+
+def read_xed(folder: Path, *lines: str):
+    text = "".join(f"{line}\r\n" for line in lines)
+    (folder / "ro-projections.tsv").write_text(text, encoding="utf-8", newline="")
+    return READERS["xed_ro"](folder)
+
+
+def test_xed_is_one_test_split_with_names_for_numbers(tmp_path):
+    reading = read_xed(tmp_path, "Ce zi!\t5, 8", "Fugi!\t3, 4")
+    assert list(reading.splits) == ["test"]
+    assert [(row.text, row.labels, row.source_row) for row in reading.splits["test"]] == [
+        ("Ce zi!", ("joy", "trust"), "ro-projections.tsv:1"),
+        ("Fugi!", ("disgust", "fear"), "ro-projections.tsv:2"),
+    ]
+    assert reading.dropped == []
+
+
+def test_xed_lists_every_line_it_leaves_out_with_its_reason(tmp_path):
+    lines = ["Cald.\t5", "fără etichetă", "en\tro\t1\t2\tHot.\tCald.", "Frig\t6", "frig!\t5",
+             "CALD\t5", "Cald!\t5, 2", "Bun\t8", "bun...\t8", "Vine\t2, 3"]  # fmt: skip
+    reading = read_xed(tmp_path, *lines)
+    assert [row.source_row for row in reading.splits["test"]] == ["ro-projections.tsv:8"]
+    assert {row.source_row.partition(":")[2]: row.reason for row in reading.dropped} == {
+        "2": "1 columns, where a text and its labels are two",
+        "3": "6 columns, where a text and its labels are two",
+        **dict.fromkeys("14567", "the same text stands with other labels"),
+        "9": "the text stood before with the same labels",
+        "10": "only anticipation or disgust",
+    }
+
+
+def test_xeds_quotes_of_csv_are_taken_off(tmp_path):
+    reading = read_xed(tmp_path, '"A zis ""da""."\t8', "Simplu\t8")
+    assert [row.text for row in reading.splits["test"]] == ['A zis "da".', "Simplu"]
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("Ce zi!\t9", "1 to 8, got '9'"),
+        ("Ce zi!\t5,8", "1 to 8"),
+        ("Ce zi!\t5, 5", "distinct numbers"),
+        ("Ce zi!\t", "1 to 8, got ''"),
+        ('"Ce" zi!\t5', "malformed quotes"),
+        ('"Ce zi!\t5', "malformed quotes"),
+    ],
+)
+def test_xed_refuses_labels_and_quotes_it_does_not_know(tmp_path, line, complaint):
+    with pytest.raises(DataError, match=complaint) as caught:
+        read_xed(tmp_path, "Bun\t8", line)
+    assert "ro-projections.tsv:2" in str(caught.value)

@@ -25,7 +25,10 @@ from distilro.text import key
 
 REGISTRY = Path(__file__).resolve().parents[2] / "data" / "registry"
 GOLDEN = json.loads(Path(__file__).with_name("golden_rows.json").read_text(encoding="utf-8"))
-AT_HAND = ["redv2", "carer", "laroseda", "sst2", "moroco_vardial2019", "ag_news_30k", "goemotions"]
+AT_HAND = [
+    *("redv2", "carer", "laroseda", "sst2", "moroco_vardial2019", "ag_news_30k", "goemotions"),
+    "xed_ro",
+]
 SST2_COPY = (
     "raw.githubusercontent.com/eyalbd2/Reproducing-AutoPrompt/"
     "6288fb5bec9c572f2492875ae0111df5b6daed11/glue_data/SST-2/test-labeled.tsv"
@@ -257,3 +260,45 @@ def test_goemotions_has_its_28_labels(corpus):
     assert {label: counts[label] for label in some} == some
     texts = [row.text for row in corpus("goemotions").reading.splits["test"]]
     assert not any(text.startswith('"') and text.endswith('"') and '""' in text for text in texts)
+
+
+XED_COUNTS = {"anger": 2544, "anticipation": 2180, "disgust": 1259, "fear": 1434, "joy": 1563,
+              "sadness": 1567, "surprise": 1576, "trust": 1608}  # fmt: skip
+
+
+def test_xed_accounts_for_every_line_of_its_file(corpus):
+    xed = corpus("xed_ro")
+    reasons = Counter(row.reason for row in xed.reading.dropped)
+    columns = {reason: n for reason, n in reasons.items() if "columns" in reason}
+    assert {reason.split()[0]: n for reason, n in columns.items()} == {"1": 5, "6": 201, "7": 1}
+    assert len(xed.reading.splits["test"]) + reasons.total() == 9677
+    assert reasons.total() - sum(columns.values()) == 9470 - len(xed.prepared.examples["test"])
+
+
+def test_xed_has_its_published_labels_but_for_those_of_rows_left_out(corpus, mirror):
+    """The numbers of the README, give or take the rows that its file lost to a stray quote."""
+    xed = corpus("xed_ro")
+    path = next(mirror.glob("raw.githubusercontent.com/Helsinki-NLP/XED/*/Projections/ro-*.tsv"))
+    lines = path.read_text(encoding="utf-8").split("\n")
+    left_out = {row.source_row.partition(":")[2] for row in xed.reading.dropped}
+    numbers = Counter()
+    for number in left_out:
+        cells = lines[int(number) - 1].rstrip("\r").split("\t")
+        numbers.update(cells[1].split(", ") if len(cells) == 2 else [])
+    lost = dict(zip(XED_COUNTS, (numbers[str(number)] for number in range(1, 9)), strict=True))
+    kept = xed.count("test")
+    assert {label: kept[label] + lost[label] for label in XED_COUNTS} == XED_COUNTS
+
+
+def test_no_two_texts_of_xed_are_copies_and_each_has_an_emotion_of_redv2(corpus):
+    examples = corpus("xed_ro").prepared.examples["test"]
+    assert len({key(text) for text in examples.text}) == len(examples)
+    assert examples.target.any(axis=1).all()
+    unobserved = [label == "neutral" for label in examples.task.labels]
+    assert (examples.observed == ~np.array(unobserved)).all()
+
+
+def test_xeds_texts_have_no_quotes_of_csv_left(corpus):
+    texts = corpus("xed_ro").prepared.examples["test"].text
+    assert sum('"' in text for text in texts) > 30
+    assert not any('""' in text for text in texts)

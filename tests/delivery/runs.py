@@ -16,6 +16,12 @@ LABELS = {
     "sentiment": ("negative", "positive"),
     "topic": ("culture", "finance", "politics", "science", "sports", "tech"),
 }
+QUESTIONS = {
+    "single_mixed": {"question": "english", "reference": "single_ro"},
+    "multi": {"question": "tasks", "reference": "single_mixed"},
+    "distilled": {"question": "distillation", "reference": "multi"},
+    "annealed": {"question": None, "reference": "multi"},
+}
 ROWS = {"train": 1234, "valid": 150, "test": 321}
 
 
@@ -37,6 +43,7 @@ class Run:
             "--summaries", *map(str, sorted(folder.glob("prepared/*/summary.json"))),
             *("--registry", str(folder / "registry")),
             "--cards", *map(str, sorted(folder.glob("models/*/*/*/card.json"))),
+            "--configs", *map(str, sorted(folder.glob("models/*/*/*/config.json"))),
             "--mixtures", *map(str, sorted(folder.glob("mixtures/*/*.json"))),
             *("--settings", (folder / "settings.json").read_text(encoding="utf-8")),
             *("--records", str(folder / "records"), "--benchmarks", str(folder / "benchmarks")),
@@ -48,7 +55,7 @@ class Run:
 
 def write_run(folder: Path, scenario: str = "laptop") -> Run:
     """Write a run of two seeds; its values follow from names, so that they can be checked."""
-    settings = build_settings(scenario, training={"seeds": [0, 1]})
+    settings = build_settings(scenario, training={"seeds": [0, 1]}, recipes=QUESTIONS)
     values = settings.model_dump(mode="json", exclude_none=True)
     (folder / "settings.json").write_text(json.dumps(values), encoding="utf-8")
     scores = []
@@ -172,7 +179,11 @@ def _write_card(folder: Path, recipe: str, scope: str, seed: int) -> None:
         ]
         stage = {"history": history, "best_step": 150, "steps": 180, "tokens": 654_321}
         card["stages"] = [{**stage, "padding_share": 0.0312}]
-    write_json(folder / "models" / recipe / scope / f"seed{seed}" / "card.json", card)
+    model = folder / "models" / recipe / scope / f"seed{seed}"
+    encoder = {"hidden_size": 100, "vocab_size": 9000, "max_position_embeddings": 498}
+    config = {} if recipe == "linear" else {"encoder": {**encoder, "type_vocab_size": 2}}
+    write_json(model / "card.json", card)
+    write_json(model / "config.json", config)
 
 
 def _write_records(folder: Path) -> None:
@@ -185,6 +196,8 @@ def _write_records(folder: Path) -> None:
         "versions": {"distilro": "0.1.0", "torch": "2.0"},
     }
     write_json(folder / "records" / "train-multi-all.json", record)
+    linear = {**record, "name": "linear-topic", "seconds": 0.5}
+    write_json(folder / "records" / "train-linear-topic.json", linear)
     for name, seconds in (("train/multi-all", 75.25), ("train/linear-topic", 3.5), ("matrix", 1.2)):
         path = folder / "benchmarks" / f"{name}.tsv"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,7 @@ def test_benchmarks_are_summed_by_stage_longest_first(tmp_path):
 def test_records_give_the_times_where_there_are_no_benchmarks(tmp_path):
     run = write_run(tmp_path)
     records = read_records(run.folder / "records", None)
-    assert [(timing.stage, timing.seconds) for timing in records.timings] == [("train", 12.5)]
+    assert [(timing.stage, timing.seconds) for timing in records.timings] == [("train", 13.0)]
     assert records.threads == [2]
     assert records.hardware[0]["processor"] == "A processor"
 

@@ -111,7 +111,7 @@ def test_what_was_not_recorded_is_said_not_to_be(tmp_path):
     for folder in ("records", "benchmarks"):
         for path in sorted((tmp_path / folder).rglob("*.*")):
             path.unlink()
-    assert make_page(run).count("not recorded") == 2
+    assert make_page(run).count("not recorded") == 3
 
 
 def test_equal_inputs_make_equal_pages(tmp_path, run, markup):

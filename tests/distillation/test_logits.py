@@ -68,7 +68,7 @@ def test_an_example_whose_text_changed_is_refused(store):
         ("weights", "x" * 64),
         ("tokenizer", "x" * 64),
         ("max_tokens", 128),
-        ("fold", 2),
+        ("folds", 5),
     ],
 )
 def test_another_teacher_is_refused_and_the_difference_is_named(store, field, value):
@@ -79,13 +79,37 @@ def test_another_teacher_is_refused_and_the_difference_is_named(store, field, va
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("version", 2), ("task", "sentiment"), ("kind", "multi_label"), ("dtype", "float16")],
+    [("version", 1), ("task", "sentiment"), ("kind", "multi_label"), ("dtype", "float16")],
 )
 def test_an_edited_header_is_refused(store, field, value):
     path, examples, _ = store
     header = read_json(path.with_suffix(".json"))
     write_json(path.with_suffix(".json"), {**header, field: value})
     with pytest.raises(IntegrityError, match=field):
+        read_logits(path, examples=examples, teacher=TEACHER)
+
+
+@pytest.mark.parametrize("written", [None, 3, 5])
+@pytest.mark.parametrize("asked", [None, 3, 5])
+def test_in_sample_and_out_of_fold_logits_never_stand_in_for_one_another(tmp_path, written, asked):
+    examples, path = make_examples(["unu"]), tmp_path / "x.safetensors"
+    logits = np.zeros((1, 3), np.float32)
+    write_logits(path, examples=examples, logits=logits, teacher=replace(TEACHER, folds=written))
+    teacher = replace(TEACHER, folds=asked)
+    if written == asked:
+        assert np.array_equal(read_logits(path, examples=examples, teacher=teacher), logits)
+        return
+    with pytest.raises(IntegrityError, match=rf"teacher\.folds is {written}, expected {asked}"):
+        read_logits(path, examples=examples, teacher=teacher)
+
+
+def test_a_header_that_does_not_speak_of_folds_is_refused(store):
+    """As a header without the entry reads like one that says none."""
+    path, examples, _ = store
+    header = read_json(path.with_suffix(".json"))
+    del header["teacher"]["folds"]
+    write_json(path.with_suffix(".json"), header)
+    with pytest.raises(IntegrityError, match=r"teacher\.folds is absent, expected None"):
         read_logits(path, examples=examples, teacher=TEACHER)
 
 

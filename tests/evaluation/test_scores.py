@@ -10,8 +10,10 @@ import pytest
 from distilro.corpora.copies import PAIR_SCHEMA
 from distilro.corpora.examples import Task
 from distilro.errors import DataError, IntegrityError
+from distilro.evaluation.predictions import VARIANTS as SHOWN
 from distilro.evaluation.predictions import Predictions
 from distilro.evaluation.scores import (
+    VARIANTS,
     Score,
     find_near_copies,
     read_scores,
@@ -97,10 +99,17 @@ def test_the_order_of_the_rows_changes_nothing():
     assert score(turned, {predictions.id[0]}) == score(predictions, {predictions.id[0]})
 
 
-def test_stripped_predictions_are_scored_as_that_variant_alone():
-    found = score(replace(make_emotion(), variant="stripped"), {"0" * 16})
-    assert {variant for variant, _ in found} == {"stripped"}
-    assert found["stripped", "macro_f1"].n == 40
+@pytest.mark.parametrize("shown", ["stripped", "cedilla", "upper_case", "typos"])
+def test_perturbed_predictions_are_scored_as_that_variant_alone(shown):
+    found = score(replace(make_emotion(), variant=shown), {"0" * 16})
+    assert {variant for variant, _ in found} == {shown}
+    assert found[shown, "macro_f1"].n == 40
+
+
+def test_the_scores_of_every_variant_can_be_sorted():
+    parts = [list(score(replace(make_emotion(), variant=shown)).values()) for shown in SHOWN]
+    ordered = sort_scores(row for part in parts[::-1] for row in part)
+    assert tuple(dict.fromkeys(row.variant for row in ordered)) == VARIANTS
 
 
 def test_stripped_and_official_rows_meet_the_same_resamples():

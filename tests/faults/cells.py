@@ -1,10 +1,11 @@
 """A cell that is trained in a moment: its encoder, its mixtures, and the command's arguments."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distilro.corpora.examples import write_examples
+from distilro.corpora.examples import concatenate, write_examples
 from tests.corpora.handmade import EMOTION, SENTIMENT, make_examples
 from tests.modeling.tiny import TEXTS, write_encoder
 
@@ -28,6 +29,8 @@ SETTINGS = {
     "weight_decay": 0.01,
     "layer_decay": 0.9,
     "clip_norm": 1.0,
+    "folds": 2,
+    "salt": "13",
     "schedule": {
         "epochs": 2,
         "learning_rate": 1e-3,
@@ -46,16 +49,21 @@ class TinyCell:
 
     inputs: Path
     results: Path
+    name: str = "multi/all"
 
     @property
     def checkpoints(self) -> Path:
-        return self.results / "checkpoints" / "multi" / "all"
+        return self.results / "checkpoints" / self.name
 
     def list_arguments(self, **settings: object) -> list[str]:
         """Return the command's arguments; a checkpoint is written after every step."""
-        argv = ["train", "--cell", "multi/all", "--settings", json.dumps({**SETTINGS, **settings})]
+        return ["train", *self.list_common_arguments(settings), "--checkpoint-seconds", "0"]
+
+    def list_common_arguments(self, settings: Mapping[str, object]) -> list[str]:
+        """Return the arguments that every command has which trains a cell."""
+        argv = ["--cell", self.name, "--settings", json.dumps({**SETTINGS, **settings})]
         argv += ["--encoder", str(self.inputs / "encoder"), "--prepared", str(self.inputs)]
-        return [*argv, "--results", str(self.results), "--checkpoint-seconds", "0"]
+        return [*argv, "--results", str(self.results)]
 
     def read_step(self, training: str) -> int | None:
         """Return how many steps the checkpoint of a training (seed0-stage1, say) has, if any."""
@@ -69,7 +77,7 @@ class TinyCell:
         return {str(path.relative_to(models)): path.read_bytes() for path in files}
 
     def read_card(self, seed: int = 0) -> dict:
-        path = self.results / "models" / "multi" / "all" / f"seed{seed}" / "card.json"
+        path = self.results / "models" / self.name / f"seed{seed}" / "card.json"
         return json.loads(path.read_text(encoding="utf-8"))
 
     def find_torn_files(self) -> list[Path]:
@@ -83,9 +91,10 @@ def make_cell(inputs: Path, results: Path) -> TinyCell:
         for task in TASKS:
             write_examples(inputs / f"valid_{task.name}" / "valid.parquet", _draw(task, "valid"))
     for task in TASKS:
-        for language in ("en", "ro"):
-            path = results / "mixtures" / task.name / f"{language}1.parquet"
-            write_examples(path, _draw(task, language))
+        parts = {language: _draw(task, language) for language in ("en", "ro")}
+        both = concatenate([parts["ro"], parts["en"]])
+        for name, part in {"en1": parts["en"], "ro1": parts["ro"], "ro1-en1": both}.items():
+            write_examples(results / "mixtures" / task.name / f"{name}.parquet", part)
     return TinyCell(inputs, results)
 
 
@@ -95,4 +104,11 @@ def _draw(task, dataset):
         for row in range(ROWS[task.name])
     ]
     split = "valid" if dataset == "valid" else "train"
-    return make_examples(rows, dataset, split, task=task)
+    examples = make_examples(
+        rows, dataset, split, task=task, lang="en" if dataset == "en" else "ro"
+    )
+    if dataset != "ro":
+        return examples
+    votes = examples.votes.copy()
+    votes[::2] = (0.75 * examples.target + 0.25 / len(task.labels))[::2]
+    return replace(examples, votes=votes)

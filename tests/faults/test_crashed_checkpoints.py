@@ -7,10 +7,16 @@ import torch
 from distilro.artifacts import hash_json
 from distilro.training.batches import BatchLimits
 from distilro.training.checkpoints import Checkpoints, Moment
-from distilro.training.engine import train_classifier
+from distilro.training.engine import Goal, train_classifier
 from tests.faults.crash import crash_everywhere
 from tests.training import test_engine
-from tests.training.test_engine import BagOfWords, make_data, make_teacher, measure_accuracy
+from tests.training.test_engine import (
+    BagOfWords,
+    make_data,
+    make_objective,
+    make_teacher,
+    measure_accuracy,
+)
 
 TOPIC = make_data("topic", rows=9)
 DATA = [replace(TOPIC, teacher=make_teacher(TOPIC)), make_data("emotion", rows=5)]
@@ -19,7 +25,6 @@ SETTINGS = replace(
     epochs=2,
     limits=BatchLimits(8, 64),
     sampling="annealed",
-    anneal="linear",
 )
 
 
@@ -48,7 +53,11 @@ def train(checkpoints):
     """Train from where the checkpoints are; return all that the training left behind."""
     classifier = BagOfWords()
     training = train_classifier(
-        classifier, DATA, SETTINGS, measure_accuracy(DATA[0]), checkpoints=checkpoints
+        classifier,
+        DATA,
+        SETTINGS,
+        Goal(measure_accuracy(DATA[0]), make_objective("linear")),
+        checkpoints=checkpoints,
     )
     weights = torch.cat([p.detach().reshape(-1) for p in classifier.parameters()])
     return weights.numpy().tobytes(), replace(training, seconds=0.0, resumed_at=0)

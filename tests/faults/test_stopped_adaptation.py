@@ -6,26 +6,26 @@ import signal
 import pytest
 
 from distilro.cli import main
-from tests.commands.test_encoder import ADAPTATION, write_mixture
+from tests.commands.test_encoder import ADAPTATION, write_texts
 from tests.faults.processes import stop_command
 from tests.modeling.tiny import SCRATCH, TEXTS
 
 
 @pytest.fixture
-def mixture(tmp_path):
-    texts = [f"{text} {number}" for text in TEXTS for number in range(2)]
-    return write_mixture(tmp_path / "mixtures" / "sentiment" / "ro1.parquet", texts)
+def texts(tmp_path):
+    distinct = [f"{text} {number}" for text in TEXTS for number in range(2)]
+    return write_texts(tmp_path / "texts.parquet", distinct)
 
 
 @pytest.fixture
-def list_arguments(tmp_path, mixture):
+def list_arguments(tmp_path, texts):
     """Give a function: the folder to write -> the arguments of a command that adapts in steps."""
     adaptation = {**ADAPTATION, "epochs": 2.5}
     settings = {"source": "scratch", "scratch": SCRATCH.model_dump(), "seed": 13}
 
     def list_for(out):
         argv = ["encoder", "--settings", json.dumps({**settings, "adaptation": adaptation})]
-        argv += ["--mixtures", str(mixture), "--records", str(tmp_path / "records")]
+        argv += ["--texts", str(texts), "--records", str(tmp_path / "records")]
         argv += ["--out", str(out / "encoder"), "--lock", str(tmp_path / "lock.json")]
         return [*argv, "--checkpoints", str(out / "checkpoints"), "--checkpoint-seconds", "0"]
 

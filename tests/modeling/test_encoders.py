@@ -1,14 +1,16 @@
 """Encoders: which folders are opened, and what comes out of them."""
 
 import json
+import struct
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoModelForMaskedLM
+from transformers import AutoModel, AutoModelForMaskedLM, pipeline
 
-from distilro.errors import IntegrityError, SettingsError
+from distilro.errors import ExportError, IntegrityError, SettingsError
 from distilro.modeling.encoders import (
     ARCHITECTURES,
     add_token_rows,
@@ -22,6 +24,15 @@ from distilro.modeling.encoders import (
     save_encoder,
 )
 from tests.modeling.tiny import SCRATCH, build_tokenizer, write_encoder, write_hub_model
+
+
+def write_masked(folder: Path, kind: str, *, half: bool = False) -> tuple[Path, dict]:
+    """Write a model with its head and return its folder and its weights."""
+    model, _ = load_masked_model(write_hub_model(folder / "hub", kind))
+    with torch.no_grad():
+        model.get_output_embeddings().bias.normal_()
+    save_encoder(folder / "ours", model, build_tokenizer(), {}, half=half)
+    return folder / "ours", model.state_dict()
 
 
 def change_config(folder: Path, **values: object) -> None:
@@ -131,6 +142,106 @@ def test_new_tokens_get_the_mean_of_the_old_rows_tied_to_the_output(tmp_path, ki
 
 def test_an_encoder_without_its_masked_head_is_told_from_one_with_it(tmp_path):
     assert load_masked_model(write_encoder(tmp_path))[1] is False
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_a_head_for_masked_tokens_is_kept_and_tied_weights_are_written_once(tmp_path, kind: str):
+    folder, saved = write_masked(tmp_path, kind)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert config["architectures"][0].endswith("ForMaskedLM")
+    written = load_file(folder / "model.safetensors")
+    assert set(written) == set(load_file(tmp_path / "hub" / "model.safetensors"))
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    model, has_head = load_masked_model(folder)
+    assert has_head is True
+    assert card["parameters"] == sum(value.numel() for value in written.values())
+    assert card["parameters"] == sum(value.numel() for value in model.parameters())
+    assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+    assert set(model.state_dict()) == set(saved)
+    assert all(torch.equal(model.state_dict()[name], value) for name, value in saved.items())
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_an_encoder_is_opened_alike_with_and_without_its_head(tmp_path, kind: str, capfd):
+    folder, _ = write_masked(tmp_path, kind)
+    base = load_masked_model(folder)[0].base_model
+    save_encoder(tmp_path / "base", base, build_tokenizer(), {})
+    capfd.readouterr()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole, _ = load_encoder(folder)
+        alone, _ = load_encoder(tmp_path / "base")
+    assert capfd.readouterr() == ("", "")
+    assert type(whole) is type(alone)
+    assert list(whole.state_dict()) == list(alone.state_dict())
+    assert not any("pooler" in name for name in whole.state_dict())
+    for name, value in alone.state_dict().items():
+        assert torch.equal(whole.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_plain_transformers_opens_the_folder_with_the_same_weights(tmp_path, kind: str, half: bool):
+    folder, saved = write_masked(tmp_path, kind, half=half)
+    expected = {name: value.half() if half else value for name, value in saved.items()}
+    masked, report = AutoModelForMaskedLM.from_pretrained(folder, output_loading_info=True)
+    assert not any(report[name] for name in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    assert masked.dtype == (torch.float16 if half else torch.float32)
+    assert all(torch.equal(masked.state_dict()[name], value) for name, value in expected.items())
+    prefix = masked.base_model_prefix + "."
+    for name, value in AutoModel.from_pretrained(folder).state_dict().items():
+        assert "pooler" in name or torch.equal(value, expected[prefix + name])
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_the_pipeline_of_transformers_fills_masks_as_our_model_does(tmp_path, half: bool):
+    folder, _ = write_masked(tmp_path, "bert", half=half)
+    model, _ = load_masked_model(folder)
+    tokenizer = build_tokenizer()
+    ids = tokenizer("Astăzi [MASK] mărunt", return_tensors="pt")["input_ids"]
+    logits = model(ids).logits[0, ids[0] == tokenizer.mask_token_id][0]
+    filler = pipeline("fill-mask", model=str(folder), dtype=torch.float32, device="cpu")
+    answers = filler("Astăzi [MASK] mărunt", top_k=3)
+    best = logits.softmax(dim=0).topk(3)
+    assert [answer["token"] for answer in answers] == best.indices.tolist()
+    assert [answer["score"] for answer in answers] == pytest.approx(best.values.tolist())
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_half_the_bytes_hold_nearly_the_same_encoder_opened_in_float32(tmp_path, kind: str):
+    model, _ = load_masked_model(write_hub_model(tmp_path / "hub", kind))
+    for name, half in (("whole", False), ("half", True)):
+        save_encoder(tmp_path / name, model, build_tokenizer(), {}, half=half)
+    sizes = {}
+    for name in ("whole", "half"):
+        content = (tmp_path / name / "model.safetensors").read_bytes()
+        (header,) = struct.unpack("<Q", content[:8])
+        sizes[name] = len(content) - 8 - header
+    assert sizes["half"] * 2 == sizes["whole"]
+    (whole, _), (half, config) = (load_encoder(tmp_path / name) for name in ("whole", "half"))
+    assert {value.dtype for value in half.parameters()} == {torch.float32}
+    assert config.dtype == torch.float32
+    ids = torch.arange(2, 40)[None]
+    states, rounded = (encoder(input_ids=ids).last_hidden_state for encoder in (whole, half))
+    assert 0 < (states - rounded).abs().max() < 1e-2
+    assert load_masked_model(tmp_path / "half")[1] is True
+
+
+def test_saving_a_half_encoder_again_changes_no_bit(tmp_path):
+    folder, _ = write_masked(tmp_path, "bert", half=True)
+    model, _ = load_masked_model(folder)
+    save_encoder(tmp_path / "again", model, build_tokenizer(), {}, half=True)
+    for path in folder.iterdir():
+        assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
+
+
+def test_a_weight_too_large_for_half_is_refused_and_nothing_is_written(tmp_path):
+    model = build_masked_model(SCRATCH, build_tokenizer(), 1)
+    with torch.no_grad():
+        model.get_input_embeddings().weight[3, 4] = 65505.0
+    with pytest.raises(ExportError, match=r"word_embeddings\.weight: expected .* got 1 beyond"):
+        save_encoder(tmp_path / "half", model, build_tokenizer(), {}, half=True)
+    assert not (tmp_path / "half").exists()
 
 
 def test_pickled_weights_are_never_opened(tmp_path):

@@ -12,8 +12,10 @@ from distilro.modeling.dropout import drop
 from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.token_batches import pad_batch
 from distilro.training.batches import Batch, BatchLimits
-from distilro.training.engine import LoopSettings, compute_losses, train_classifier
+from distilro.training.engine import Goal, LoopSettings, train_classifier
 from distilro.training.epochs import TaskData, lay_out_epoch
+from distilro.training.objective import Objective, Targets
+from distilro.training.weighting import build_weighting
 
 TASKS = {
     "topic": Task("topic", "multi_class", ("culture", "sports", "tech")),
@@ -29,7 +31,6 @@ SETTINGS = LoopSettings(
     clip_norm=1.0,
     precision="fp32",
     sampling="proportional",
-    anneal=None,
     seed=0,
 )
 
@@ -84,9 +85,14 @@ def measure_accuracy(data):
     return score
 
 
-def train(data, settings=SETTINGS, seed=0):
+def make_objective(anneal=None, **parts):
+    return Objective(build_weighting("fixed", list(TASKS), {}), Targets(anneal=anneal), **parts)
+
+
+def train(data, settings=SETTINGS, seed=0, anneal=None):
     classifier = BagOfWords(seed)
-    training = train_classifier(classifier, data, settings, measure_accuracy(data[0]))
+    goal = Goal(measure_accuracy(data[0]), make_objective(anneal))
+    training = train_classifier(classifier, data, settings, goal)
     weights = torch.cat([p.detach().reshape(-1) for p in classifier.parameters()])
     return training, weights, classifier
 
@@ -107,21 +113,24 @@ def test_the_same_seed_gives_the_same_weights_and_another_gives_others():
 def test_a_teacher_of_weight_zero_leaves_the_supervised_weights_to_the_last_bit():
     data = make_data("topic")
     taught = replace(data, teacher=make_teacher(data, "wrong"))
-    assert torch.equal(train([data])[1], train([taught], replace(SETTINGS, anneal=0.0))[1])
+    assert torch.equal(train([data])[1], train([taught], anneal=0.0)[1])
 
 
 @pytest.mark.parametrize("anneal", [0.5, 1.0, "linear"])
 def test_a_teacher_with_weight_changes_the_weights(anneal):
     data = make_data("topic")
     taught = replace(data, teacher=make_teacher(data))
-    assert not torch.equal(train([data])[1], train([taught], replace(SETTINGS, anneal=anneal))[1])
+    assert not torch.equal(train([data])[1], train([taught], anneal=anneal)[1])
 
 
 def test_a_student_of_a_shuffled_teacher_is_worse():
     data = make_data("topic")
-    settings = replace(SETTINGS, anneal=1.0, epochs=15)
-    right = train([replace(data, teacher=make_teacher(data))], settings)[0].best_score
-    wrong = train([replace(data, teacher=make_teacher(data, "wrong"))], settings)[0].best_score
+    settings = replace(SETTINGS, epochs=15)
+    right, wrong = (
+        train([replace(data, teacher=make_teacher(data, kind))], settings, anneal=1.0)
+        for kind in ("right", "wrong")
+    )
+    right, wrong = right[0].best_score, wrong[0].best_score
     assert wrong < right - 0.2
 
 
@@ -154,7 +163,7 @@ def test_the_best_epoch_is_kept_and_not_the_last():
         return {"topic": value}
 
     classifier = BagOfWords()
-    training = train_classifier(classifier, [make_data("topic")], SETTINGS, score)
+    training = train_classifier(classifier, [make_data("topic")], SETTINGS, Goal(score))
     assert (training.best_score, training.best_step) == (0.9, training.history[1]["step"])
     assert all(map(torch.equal, classifier.parameters(), kept[0.9]))
 
@@ -183,7 +192,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_at_its_step():
     with pytest.raises(
         TrainingError, match=r"step 0 of .*task topic.*topic\d+.*gradient norm.*learning rate"
     ):
-        train_classifier(classifier, [data], SETTINGS, measure_accuracy(data))
+        train_classifier(classifier, [data], SETTINGS, Goal(measure_accuracy(data)))
 
 
 def test_the_loss_of_an_example_does_not_depend_on_its_batch():
@@ -192,5 +201,7 @@ def test_the_loss_of_an_example_does_not_depend_on_its_batch():
     batches = [Batch("topic", rows, 1.0) for rows in parts]
     layout = {"pad_id": 0, "packed": False, "device": torch.device("cpu")}
     laid_out = lay_out_epoch({"topic": data}, batches, **layout)
-    together, *alone = (compute_losses(classifier, batch, 0.0, "fp32") for batch in laid_out)
+    together, *alone = (
+        make_objective().compute_losses(classifier, batch, "fp32", (0, 1))[0] for batch in laid_out
+    )
     assert torch.allclose(together, torch.cat(alone), atol=1e-6)

@@ -8,7 +8,7 @@ import torch
 
 from distilro.errors import TrainingError
 from distilro.training.checkpoints import Checkpoints
-from distilro.training.engine import train_classifier
+from distilro.training.engine import Goal, train_classifier
 from distilro.training.guard import FiniteGuard
 from tests.training.test_engine import SETTINGS, BagOfWords, make_data
 
@@ -47,7 +47,7 @@ def train(folder, bad_step=None, value=math.inf, **changes):
     try:
         settings = replace(SETTINGS, **changes)
         train_classifier(
-            classifier, [DATA], settings, lambda _: {"topic": 0.5}, checkpoints=checkpoints
+            classifier, [DATA], settings, Goal(lambda _: {"topic": 0.5}), checkpoints=checkpoints
         )
     except TrainingError as error:
         message = str(error)

@@ -18,19 +18,19 @@ from distilro.cli import main
 from distilro.errors import SettingsError, StopRequestedError, TrainingError
 from distilro.training.batches import BatchLimits
 from distilro.training.checkpoints import Checkpoints
-from distilro.training.engine import train_classifier
+from distilro.training.engine import Goal, train_classifier
 from distilro.training.workers import ALONE, Workers, join_workers
 from tests.faults.cells import make_cell
 from tests.faults.crash import start_fork, wait_for
 from tests.faults.processes import run_command
 from tests.training import test_engine
-from tests.training.test_engine import BagOfWords, make_data, make_teacher
+from tests.training.test_engine import BagOfWords, make_data, make_objective, make_teacher
 
 TOLERANCE = 1e-5  # of weights and losses in float32: the sum of a gradient in another order
 
 TOPIC = make_data("topic", rows=9)
 DATA = [replace(TOPIC, teacher=make_teacher(TOPIC)), make_data("emotion", rows=5)]
-SETTINGS = replace(test_engine.SETTINGS, epochs=2, limits=BatchLimits(4, 64), anneal="linear")
+SETTINGS = replace(test_engine.SETTINGS, epochs=2, limits=BatchLimits(4, 64))
 
 
 class TellingBag(BagOfWords):
@@ -62,7 +62,7 @@ def train(folder, workers, tell=lambda step: None, packed=False, seconds=(0, 0))
         classifier,
         DATA,
         replace(SETTINGS, packed=packed),
-        lambda _: {"topic": 0.5},
+        Goal(lambda _: {"topic": 0.5}, make_objective("linear")),
         checkpoints=Checkpoints(folder / "kept", "one", seconds=seconds[workers.rank]),
         workers=workers,
     )

@@ -15,9 +15,27 @@ import yaml
 
 from tests.support import ROOT, read_params
 
-SMALL = {
-    "tasks": ["emotion", "sentiment"],
-    "recipes": ["linear", "single_mixed", "annealed"],
+TASKS = ("emotion", "sentiment")
+BOTH = [{"ro": 1.0, "en": 1.0}]
+# A teacher of each kind: one that saw the rows, and one whose folds did not.
+RECIPES = {
+    "linear": {"kind": "linear"},
+    "single_mixed": {"reference": "linear", "stages": BOTH},
+    "annealed": {
+        "scope": "all",
+        "reference": "single_mixed",
+        "stages": BOTH,
+        "sampling": "annealed",
+        "teachers": ["single_mixed"],
+        "anneal": "linear",
+    },
+    "guided": {
+        "tasks": ["emotion"],
+        "reference": "single_mixed",
+        "teachers": ["linear"],
+        "anneal": 0.5,
+        "teacher_logits": "out_of_fold",
+    },
 }
 
 
@@ -95,15 +113,37 @@ def copy_project(folder: Path) -> Replay:
 def build_small_params() -> dict:
     """Return settings whose whole DAG runs in about a minute on two cores."""
     params = read_params("embedded")
-    params["data"]["tasks"] = {task: params["data"]["tasks"][task] for task in SMALL["tasks"]}
+    params["data"]["tasks"] = {task: params["data"]["tasks"][task] for task in TASKS}
+    params["encoders"] |= {"source": "scratch", "folder": None}
     params["encoders"]["scratch"] |= {"vocabulary_size": 400, "layers": 1, "hidden": 32}
     params["encoders"]["scratch"] |= {"heads": 2, "intermediate": 64}
     params["encoders"]["adaptation"]["epochs"] = 1
-    params["training"] |= {"recipes": SMALL["recipes"], "seeds": [0], "max_tokens": 32}
+    params["recipes"] = RECIPES
+    params["training"] |= {"recipes": list(RECIPES), "seeds": [0], "max_tokens": 32}
     params["training"]["task"] |= {"epochs": 1}
     params["training"]["joint"] |= {"epochs": 1}
     params["evaluation"]["bootstrap_samples"] = 100
     return params
+
+
+def write_whole_scenario(copy: Replay) -> None:
+    """Give a copy a scenario `whole`, in which every rule of the workflow has a job."""
+    params = read_params("embedded")
+    params["data"]["tasks"]["emotion"]["ood"] = "xed_ro"
+    params["encoders"] |= {"source": "scratch", "folder": None}
+    params["encoders"]["texts"]["collections"] = ["stories_ro"]
+    (copy.folder / "workflow/scenarios/whole.yaml").write_text(
+        yaml.safe_dump(params), encoding="utf-8"
+    )
+
+
+def find_variants() -> dict[str, str]:
+    """Return the rules that stand for another one in the picture of the flow: rule -> that one."""
+    rules = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "workflow/rules").glob("*.smk"))
+    variants = {new: old for old, new in re.findall(r"^use rule (\w+) as (\w+) with", rules, re.M)}
+    # Written out, since they have other wildcards or no encoder.
+    variants |= {"predict_pair": "predict", "folds_linear": "folds"}
+    return {rule: variants.get(old, old) for rule, old in variants.items()}
 
 
 def count_jobs(printed: str) -> Counter:

@@ -2,11 +2,14 @@
 
 import gc
 import json
+import re
 from pathlib import Path
 
-from distilro import recipes
+from distilro import evidence, recipes
 from distilro.corpora.choices import check_choice, list_local_files
+from distilro.corpora.collections import load_collection
 from distilro.corpora.registry import load_dataset
+from distilro.roles import list_roles, select_roles
 from distilro.settings import check_settings
 from distilro.sources import list_sources
 
@@ -22,15 +25,30 @@ BENCHMARKS = f"benchmarks/{SETTINGS.scenario}"
 
 TASKS = list(SETTINGS.data.tasks)
 DATASETS = recipes.list_datasets(SETTINGS)
-SPLITS = {dataset: sorted(load_dataset("data/registry", dataset).splits) for dataset in DATASETS}
 CELLS = recipes.list_cells(SETTINGS)
-TEST_SETS = ["ro", "ro-stripped", "ro-valid", "en"]
+ROLES = list_roles(ood=False)
+TASKS_ABROAD = [task for task in TASKS if SETTINGS.data.tasks[task].ood is not None]
+TASKS_AT_HOME = [task for task in TASKS if task not in TASKS_ABROAD]
+EVIDENCE = ["comparisons", "influence", "calibration", "loyalty"]
+COLLECTIONS = list(SETTINGS.encoders.texts.collections) if recipes.needs_texts(SETTINGS) else []
+# Datasets whose rows are kept out of the encoder's texts, beside those of the tasks.
+KEPT_OUT = [d for d in SETTINGS.encoders.texts.kept_out if recipes.needs_texts(SETTINGS)]
+ALL_DATASETS = list(dict.fromkeys([*DATASETS, *KEPT_OUT]))
+SPLITS = {
+    dataset: sorted(load_dataset("data/registry", dataset).splits) for dataset in ALL_DATASETS
+}
+TESTS_ALONE = [dataset for dataset in ALL_DATASETS if "train" not in SPLITS[dataset]]
+for collection in COLLECTIONS:
+    load_collection("data/registry", collection)  # an unknown one stops the run here
 ENCODER_FILES = ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json"]
 LINEAR_FILES = ["model.safetensors", "config.json", "card.json"]
 ENCODER = f"{RESULTS}/encoders/{SETTINGS.encoders.source}"
 SEEDS = SETTINGS.training.seeds
-LINEAR = [name for name, recipe in SETTINGS.recipes.items() if recipe.kind == "linear"]
-NEURAL = [name for name in SETTINGS.recipes if name not in LINEAR]
+NEURAL = [name for name, recipe in SETTINGS.recipes.items() if recipe.kind == "encoder"]
+LINEAR = [name for name in SETTINGS.recipes if name not in NEURAL]
+STUDENTS = recipes.list_students(SETTINGS)
+SCOPES = list(dict.fromkeys(cell.scope for cell in CELLS))
+JOINT_SCOPES = [scope for scope in SCOPES if scope not in TASKS]
 MODEL_FILES = [*ENCODER_FILES, "card.json"]
 MIXTURES = recipes.list_all_mixtures(SETTINGS)
 NEURAL_CELLS = [cell for cell in CELLS if cell.recipe in NEURAL]
@@ -40,10 +58,14 @@ container: "docker://python:3.11-slim"
 
 
 wildcard_constraints:
-    dataset="|".join(DATASETS),
+    dataset="|".join(ALL_DATASETS),
+    collection="|".join(COLLECTIONS) or "(?!)",
+    student="|".join(STUDENTS) or "(?!)",
     task="|".join(TASKS),
+    first="|".join(TASKS),
+    second="|".join(TASKS),
     recipe="|".join(SETTINGS.recipes),
-    scope="|".join([*TASKS, recipes.ALL_TASKS]),
+    scope="|".join(re.escape(scope) for scope in SCOPES),
     mixture=r"(ro|en)[0-9.]+(-(ro|en)[0-9.]+)?",
 
 
@@ -80,7 +102,17 @@ def encoder_sources():
     """Name the files of an encoder that comes from a folder of this machine."""
     if SETTINGS.encoders.source != "folder":
         return []
-    return sorted(map(str, Path(SETTINGS.encoders.folder).glob("*.*")))
+    return list_folder(SETTINGS.encoders.folder)
+
+
+def list_folder(folder):
+    return sorted(map(str, Path(folder).glob("*.*")))
+
+
+def other_teachers(wildcards):
+    """Name the files of the encoders that teach a student beside the main one."""
+    folders = SETTINGS.encoders.students[wildcards.student].teachers
+    return [file for folder in folders for file in list_folder(folder)]
 
 
 def seeds_of(recipe):
@@ -105,17 +137,69 @@ def logits_files(recipe, scope, mixture):
     ]
 
 
+def fold_files(recipe, scope, task):
+    """Name the cards of a teacher's fold models and their logits for a task, every seed."""
+    folders = [f"{recipe}/{scope}/seed{seed}-folds" for seed in seeds_of(recipe)]
+    cards = [f"{RESULTS}/models/{folder}/card.json" for folder in folders]
+    ends = ("safetensors", "json")
+    return cards + [f"{RESULTS}/logits/{folder}/{task}.{end}" for folder in folders for end in ends]
+
+
+def texts_files():
+    """Name the texts that an encoder learns from, with their counts; none where none does."""
+    ends = ("parquet", "json") if recipes.needs_texts(SETTINGS) else ()
+    return [f"{RESULTS}/mixtures/texts.{end}" for end in ends]
+
+
+def encoder_of(wildcards):
+    """Name the files of the encoder that a cell's models start from.
+
+    Without its card, which tells settings that may leave the weights as they are.
+    """
+    student = SETTINGS.recipes[wildcards.recipe].encoder
+    folder = ENCODER if student is None else f"{RESULTS}/encoders/students/{student}"
+    return [f"{folder}/{file}" for file in ENCODER_FILES]
+
+
+def mixture_files(mixtures):
+    return [f"{RESULTS}/mixtures/{m.task}/{m.name}.parquet" for m in mixtures]
+
+
+def validation_files(cell):
+    """Name the validation rows that choose the best epochs of a cell."""
+    recipe = SETTINGS.recipes[cell.recipe]
+    chosen = [SETTINGS.data.tasks[task] for task in recipes.list_tasks(cell.scope, SETTINGS)]
+    names = [getattr(datasets, recipe.choose_selection()) for datasets in chosen]
+    return [f"data/prepared/{name}/valid.parquet" for name in names]
+
+
 def training_inputs(wildcards):
-    """Name the mixtures, validation rows, teachers and teacher logits of a cell."""
+    """Name the mixtures, validation rows, teachers, logits and first model of a cell."""
     cell = recipes.Cell(wildcards.recipe, wildcards.scope)
-    mixtures = recipes.list_mixtures(cell, SETTINGS)
-    taught = recipes.list_teacher_logits(cell, SETTINGS)
-    files = [f"{RESULTS}/mixtures/{m.task}/{m.name}.parquet" for m in mixtures]
-    if wildcards.recipe in NEURAL:
-        tasks = recipes.list_tasks(wildcards.scope, SETTINGS)
-        files += [f"data/prepared/{SETTINGS.data.tasks[t].ro}/valid.parquet" for t in tasks]
-    files += [f for t, m in taught for f in logits_files(t.recipe, t.scope, m)]
-    return files + [f for t, _ in taught for f in model_files(t.recipe, t.scope)]
+    files = mixture_files(recipes.list_mixtures(cell, SETTINGS)) + validation_files(cell)
+    out_of_fold = SETTINGS.recipes[wildcards.recipe].teacher_logits == "out_of_fold"
+    for teacher, mixture in recipes.list_teacher_logits(cell, SETTINGS):
+        if out_of_fold:
+            files += fold_files(teacher.recipe, teacher.scope, mixture.task)
+        else:
+            files += logits_files(teacher.recipe, teacher.scope, mixture)
+            files += model_files(teacher.recipe, teacher.scope)
+    start = recipes.find_start(cell, SETTINGS)
+    return files + (model_files(start.recipe, start.scope) if start else [])
+
+
+def fold_inputs(wildcards):
+    """Name what the fold models of a teacher learn, and the mixtures that they are asked about."""
+    cell = recipes.Cell(wildcards.recipe, wildcards.scope)
+    asked = mixture_files(recipes.list_logits_of(cell, SETTINGS, out_of_fold=True))
+    return list(dict.fromkeys([*training_inputs(wildcards), *asked]))
+
+
+def fold_mixtures(wildcards):
+    """Name the mixtures that a teacher's folds are asked about, as the command wants them."""
+    cell = recipes.Cell(wildcards.recipe, wildcards.scope)
+    asked = recipes.list_logits_of(cell, SETTINGS, out_of_fold=True)
+    return " ".join(f"{mixture.task}-{mixture.name}" for mixture in asked)
 
 
 def training_settings(wildcards):
@@ -125,13 +209,28 @@ def training_settings(wildcards):
     )
 
 
-def prediction_files(recipe, scope, seeds=None):
-    """Name every prediction of a cell."""
+def roles_of(task):
+    return list_roles(task in TASKS_ABROAD)
+
+
+def single_predictions(seeds, roles):
+    """Name the predictions of a model of one task, with the wildcards recipe and scope."""
+    folder = f"{RESULTS}/predictions/{{recipe}}/{{scope}}"
+    return [f"{folder}/seed{seed}/{{scope}}/{role}.parquet" for seed in seeds for role in roles]
+
+
+def name_pair(wildcards):
+    return f"{wildcards.first}{recipes.JOINT}{wildcards.second}"
+
+
+def prediction_files(recipe, scope, roles=None):
+    """Name the predictions of a cell, of every role or of some."""
+    tasks = recipes.list_tasks(scope, SETTINGS)
     return [
         f"{RESULTS}/predictions/{recipe}/{scope}/seed{seed}/{task}/{name}.parquet"
         for seed in seeds_of(recipe)
-        for task in recipes.list_tasks(scope, SETTINGS)
-        for name in TEST_SETS
+        for task in tasks
+        for name in roles or (ROLES if recipes.JOINT in scope else roles_of(task))
     ]
 
 
@@ -140,14 +239,32 @@ def predictions_of_recipe(wildcards):
     return [file for scope in scopes for file in prediction_files(wildcards.recipe, scope)]
 
 
+def predictions_of_roles(*roles):
+    """Name the predictions of every cell for some roles."""
+    return [file for cell in CELLS for file in prediction_files(cell.recipe, cell.scope, roles)]
+
+
 def prediction_settings(wildcards):
-    return as_json(recipes.describe_prediction(wildcards.scope, SETTINGS))
+    return prediction_settings_of(wildcards.scope)
+
+
+def prediction_settings_of(scope):
+    return as_json(recipes.describe_prediction(scope, SETTINGS))
 
 
 def test_files(wildcards):
-    chosen = [SETTINGS.data.tasks[task] for task in recipes.list_tasks(wildcards.scope, SETTINGS)]
-    names = [f"{datasets.ro}/{split}" for datasets in chosen for split in ("test", "valid")]
-    return [f"data/prepared/{n}.parquet" for n in names + [f"{d.en}/test" for d in chosen]]
+    return test_files_of(wildcards.scope)
+
+
+def test_files_of(scope):
+    """Name the prepared rows that a cell is tested on."""
+    described = recipes.describe_prediction(scope, SETTINGS)["tasks"]
+    files = [
+        f"data/prepared/{datasets[role.dataset]}/{role.split}.parquet"
+        for datasets in described.values()
+        for role in select_roles(ood=datasets["ood"] is not None)
+    ]
+    return list(dict.fromkeys(files))
 
 
 def mixture_settings(wildcards):

@@ -28,6 +28,16 @@ rule report:
             "data/registry/tasks.yaml",
             *expand("data/registry/{dataset}.yaml", dataset=DATASETS),
         ],
+        configs=[
+            file
+            for cell in CELLS
+            for file in model_files(cell.recipe, cell.scope)
+            if file.endswith("/config.json")
+        ],
+        comparisons=f"{RESULTS}/comparisons.json",
+        influence=f"{RESULTS}/influence.json",
+        calibration=f"{RESULTS}/calibration.json",
+        loyalty=f"{RESULTS}/loyalty.json",
         flow="workflow/report/flow.json",
         template=["workflow/report/template.html", "workflow/report/page.css"],
         code=code("report"),
@@ -48,6 +58,8 @@ rule report:
         f" --benchmarks {BENCHMARKS}"
         " --matrix {input.matrix}"
         " --audit {input.audit} --summaries {input.summaries} --registry data/registry"
+        " --comparisons {input.comparisons} --influence {input.influence}"
+        " --calibration {input.calibration} --loyalty {input.loyalty} --configs {input.configs}"
         " --cards {input.cards} --mixtures {input.mixtures} --settings {params.settings:q}"
         " --dag {input.flow}"
         " --template {input.template[0]} --out {output.page}"

@@ -3,8 +3,9 @@
 REQUIRES  results/<scenario>/models, results/<scenario>/mixtures/audit.parquet, data/prepared
 MAKES     results/<scenario>/predictions/<recipe>/<scope>/seed<k>/<task>/<test set>.parquet
           results/<scenario>/scores/<recipe>.parquet, results/<scenario>/matrix.{parquet,csv,md}
+          results/<scenario>/{comparisons,influence,calibration,loyalty}.json
 
-Test sets are named by their role: ro, ro-stripped (diacritics removed), ro-valid, en.
+Test sets are named by their role (src/distilro/roles.py).
 """
 
 
@@ -15,6 +16,7 @@ rule evaluation:
         f"{RESULTS}/matrix.parquet",
         f"{RESULTS}/matrix.csv",
         f"{RESULTS}/matrix.md",
+        [f"{RESULTS}/{name}.json" for name in EVIDENCE],
 
 
 rule predict:
@@ -23,21 +25,17 @@ rule predict:
         data=test_files,
         code=code("predict"),
     output:
-        expand(
-            f"{RESULTS}/predictions/{{{{recipe}}}}/{{{{scope}}}}/seed{{seed}}/{{{{scope}}}}/{{name}}.parquet",
-            seed=SEEDS,
-            name=TEST_SETS,
-        ),
+        single_predictions(SEEDS, ROLES),
     log:
         f"{LOGS}/predict/{{recipe}}-{{scope}}.log",
     benchmark:
         f"{BENCHMARKS}/predict/{{recipe}}-{{scope}}.tsv"
     wildcard_constraints:
         recipe="|".join(NEURAL) or "(?!)",
-        scope="|".join(TASKS),
-    threads: 8
+        scope="|".join(TASKS_AT_HOME) or "(?!)",
+    threads: SETTINGS.training.threads
     resources:
-        gpu=1,
+        gpu=SETTINGS.training.gpus,
     params:
         settings=prediction_settings,
         seeds=" ".join(map(str, SEEDS)),
@@ -50,35 +48,82 @@ rule predict:
         " --gpus {resources.gpu} --threads {threads} 2> {log}"
 
 
+# The same for a task that has a test set of another domain.
+use rule predict as predict_abroad with:
+    output:
+        single_predictions(SEEDS, [*ROLES, "ood"]),
+    wildcard_constraints:
+        recipe="|".join(NEURAL) or "(?!)",
+        scope="|".join(TASKS_ABROAD) or "(?!)",
+
+
 use rule predict as predict_joint with:
     output:
-        expand(
-            f"{RESULTS}/predictions/{{{{recipe}}}}/{{{{scope}}}}/seed{{seed}}/{{task}}/{{name}}.parquet",
-            seed=SEEDS,
-            task=TASKS,
-            name=TEST_SETS,
-        ),
+        [
+            f"{RESULTS}/predictions/{{recipe}}/{{scope}}/seed{seed}/{task}/{role}.parquet"
+            for seed in SEEDS
+            for task in TASKS
+            for role in roles_of(task)
+        ],
     wildcard_constraints:
         recipe="|".join(NEURAL) or "(?!)",
         scope=recipes.ALL_TASKS,
 
 
+rule predict_pair:
+    input:
+        models=lambda wildcards: model_files(wildcards.recipe, name_pair(wildcards)),
+        data=lambda wildcards: test_files_of(name_pair(wildcards)),
+        code=code("predict"),
+    output:
+        [
+            f"{RESULTS}/predictions/{{recipe}}/{{first}}+{{second}}/seed{seed}/{{{task}}}/{role}.parquet"
+            for seed in SEEDS
+            for task in ("first", "second")
+            for role in ROLES
+        ],
+    log:
+        f"{LOGS}/predict/{{recipe}}-{{first}}+{{second}}.log",
+    benchmark:
+        f"{BENCHMARKS}/predict/{{recipe}}-{{first}}+{{second}}.tsv"
+    wildcard_constraints:
+        recipe="|".join(NEURAL) or "(?!)",
+    threads: SETTINGS.training.threads
+    resources:
+        gpu=SETTINGS.training.gpus,
+    params:
+        settings=lambda wildcards: prediction_settings_of(name_pair(wildcards)),
+        seeds=" ".join(map(str, SEEDS)),
+    message:
+        "Predicting with {wildcards.recipe}/{wildcards.first}+{wildcards.second}"
+    shell:
+        "distilro predict --cell {wildcards.recipe}/{wildcards.first}+{wildcards.second}"
+        " --seeds {params.seeds}"
+        " --settings {params.settings:q} --prepared data/prepared"
+        f" --results {RESULTS}"
+        " --gpus {resources.gpu} --threads {threads} 2> {log}"
+
+
 use rule predict as predict_linear with:
     output:
-        expand(
-            f"{RESULTS}/predictions/{{{{recipe}}}}/{{{{scope}}}}/seed{{seed}}/{{{{scope}}}}/{{name}}.parquet",
-            seed=SEEDS[:1],
-            name=TEST_SETS,
-        ),
+        single_predictions(SEEDS[:1], ROLES),
     wildcard_constraints:
         recipe="|".join(LINEAR) or "(?!)",
-        scope="|".join(TASKS),
+        scope="|".join(TASKS_AT_HOME) or "(?!)",
     threads: 1
     resources:
         gpu=0,
     params:
         settings=prediction_settings,
         seeds=SEEDS[0],
+
+
+use rule predict_linear as predict_linear_abroad with:
+    output:
+        single_predictions(SEEDS[:1], [*ROLES, "ood"]),
+    wildcard_constraints:
+        recipe="|".join(LINEAR) or "(?!)",
+        scope="|".join(TASKS_ABROAD) or "(?!)",
 
 
 rule score:
@@ -120,3 +165,59 @@ rule matrix:
     shell:
         "distilro matrix --scores {input.scores} --out {output.matrix} --csv {output.csv}"
         " --markdown {output.markdown} 2> {log}"
+
+
+rule compare:
+    input:
+        predictions=predictions_of_roles("ro"),
+        code=code("compare"),
+    output:
+        comparisons=f"{RESULTS}/comparisons.json",
+        influence=f"{RESULTS}/influence.json",
+    log:
+        f"{LOGS}/compare.log",
+    benchmark:
+        f"{BENCHMARKS}/compare.tsv"
+    params:
+        settings=as_json(evidence.describe_comparisons(SETTINGS)),
+    message:
+        "Comparing every recipe with its reference"
+    shell:
+        "distilro compare --settings {params.settings:q} --predictions {input.predictions}"
+        " --out {output.comparisons} --influence {output.influence} 2> {log}"
+
+
+rule calibrate:
+    input:
+        predictions=predictions_of_roles("ro", "ro-valid"),
+        code=code("calibrate"),
+    output:
+        calibration=f"{RESULTS}/calibration.json",
+    log:
+        f"{LOGS}/calibrate.log",
+    benchmark:
+        f"{BENCHMARKS}/calibrate.tsv"
+    message:
+        "Measuring how far probabilities can be trusted"
+    shell:
+        "distilro calibrate --settings '{{}}' --predictions {input.predictions}"
+        " --out {output.calibration} 2> {log}"
+
+
+rule loyalty:
+    input:
+        predictions=predictions_of_roles("ro"),
+        code=code("loyalty"),
+    output:
+        loyalty=f"{RESULTS}/loyalty.json",
+    log:
+        f"{LOGS}/loyalty.log",
+    benchmark:
+        f"{BENCHMARKS}/loyalty.tsv"
+    params:
+        settings=as_json(evidence.describe_loyalty(SETTINGS)),
+    message:
+        "Measuring how loyal students are to their teachers"
+    shell:
+        "distilro loyalty --settings {params.settings:q} --predictions {input.predictions}"
+        " --out {output.loyalty} 2> {log}"

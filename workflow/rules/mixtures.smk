@@ -1,7 +1,8 @@
 """Phase mixtures: what leaks, and the training sets without it.
 
 REQUIRES  data/prepared/<dataset>/<split>.parquet
-MAKES     results/<scenario>/mixtures/{audit.parquet,audit.json,<task>/<mixture>.{parquet,json}}
+MAKES     results/<scenario>/mixtures/{audit.parquet,audit.json,<task>/<mixture>.{parquet,json}},
+          results/<scenario>/mixtures/texts.{parquet,json}, where an encoder learns from texts
 """
 
 
@@ -11,11 +12,12 @@ rule mixtures:
         f"{RESULTS}/mixtures/audit.json",
         [f"{RESULTS}/mixtures/{m.task}/{m.name}.parquet" for m in MIXTURES],
         [f"{RESULTS}/mixtures/{m.task}/{m.name}.json" for m in MIXTURES],
+        texts_files(),
 
 
 rule audit:
     input:
-        prepared=rules.data.input,
+        prepared=[f"data/prepared/{d}/{split}.parquet" for d in DATASETS for split in SPLITS[d]],
         code=code("audit"),
     output:
         pairs=f"{RESULTS}/mixtures/audit.parquet",
@@ -56,3 +58,26 @@ rule mix:
     shell:
         "distilro mix --settings {params.settings:q} --prepared data/prepared"
         " --audit {input.audit} --out {output.mixture} --manifest {output.manifest} 2> {log}"
+
+
+rule texts:
+    input:
+        passages=expand("data/prepared/texts/{collection}.parquet", collection=COLLECTIONS),
+        prepared=[f"data/prepared/{d}/{split}.parquet" for d in ALL_DATASETS for split in SPLITS[d]],
+        audit=f"{RESULTS}/mixtures/audit.parquet",
+        code=code("texts"),
+    output:
+        texts=f"{RESULTS}/mixtures/texts.parquet",
+        summary=f"{RESULTS}/mixtures/texts.json",
+    log:
+        f"{LOGS}/texts.log",
+    benchmark:
+        f"{BENCHMARKS}/texts.tsv"
+    params:
+        settings=as_json(recipes.describe_texts(SETTINGS)),
+    message:
+        "Joining the texts that the encoder learns from"
+    shell:
+        "distilro texts --settings {params.settings:q} --passages {input.passages}"
+        " --prepared data/prepared --audit {input.audit} --out {output.texts}"
+        " --summary {output.summary} 2> {log}"

@@ -3,8 +3,10 @@
 REQUIRES  results/<scenario>/{mixtures,encoders}, data/prepared/<Romanian dataset>/valid.parquet
 MAKES     results/<scenario>/models/<recipe>/<scope>/seed<k>/{model.safetensors,config.json,...,card.json}
           results/<scenario>/logits/<recipe>/<scope>/seed<k>/<task>-<mixture>.{safetensors,json}
+          results/<scenario>/logits/<recipe>/<scope>/seed<k>-folds/<task>.{safetensors,json}
 
-A teacher is any trained model that a recipe names; its logits on a mixture are stored once.
+A teacher is any trained model that a recipe names; its logits on a mixture are stored once. The
+models of a teacher's folds leave logits and a card, and are not kept.
 """
 
 
@@ -16,6 +18,12 @@ rule training:
             for cell in CELLS
             for mixture in recipes.list_logits_of(cell, SETTINGS)
             for file in logits_files(cell.recipe, cell.scope, mixture)
+        ],
+        [
+            file
+            for cell in CELLS
+            for mixture in recipes.list_logits_of(cell, SETTINGS, out_of_fold=True)
+            for file in fold_files(cell.recipe, cell.scope, mixture.task)
         ],
 
 
@@ -41,7 +49,7 @@ rule train_linear:
         "Training {wildcards.recipe} for {wildcards.scope}"
     shell:
         "distilro train-linear --cell {wildcards.recipe}/{wildcards.scope}"
-        " --settings {params.settings:q}"
+        " --settings {params.settings:q} --prepared data/prepared"
         f" --results {RESULTS}"
         " 2> {log}"
 
@@ -49,8 +57,7 @@ rule train_linear:
 rule train:
     input:
         data=training_inputs,
-        # Without its card, which tells settings that may leave the weights as they are.
-        encoder=expand(f"{ENCODER}/{{file}}", file=ENCODER_FILES),
+        encoder=encoder_of,
         code=code("train"),
     output:
         expand(
@@ -64,11 +71,12 @@ rule train:
         f"{BENCHMARKS}/train/{{recipe}}-{{scope}}.tsv"
     wildcard_constraints:
         recipe="|".join(NEURAL) or "(?!)",
-    threads: 8
+    threads: SETTINGS.training.threads
     resources:
-        gpu=SETTINGS.training.processes,
+        gpu=SETTINGS.training.gpus * SETTINGS.training.processes,
     params:
         settings=training_settings,
+        encoder=lambda wildcards, input: Path(input.encoder[0]).parent,
         program=(
             "distilro"
             if SETTINGS.training.processes == 1
@@ -80,7 +88,8 @@ rule train:
     shell:
         "{params.program} train --cell {wildcards.recipe}/{wildcards.scope}"
         " --settings {params.settings:q} --prepared data/prepared"
-        f" --encoder {ENCODER} --results {RESULTS}"
+        " --encoder {params.encoder}"
+        f" --results {RESULTS}"
         " --gpus {resources.gpu} --threads {threads} 2> {log}"
 
 
@@ -101,9 +110,9 @@ rule logits:
         f"{BENCHMARKS}/logits/{{recipe}}-{{scope}}-{{task}}-{{mixture}}.tsv"
     wildcard_constraints:
         recipe="|".join(NEURAL) or "(?!)",
-    threads: 8
+    threads: SETTINGS.training.threads
     resources:
-        gpu=1,
+        gpu=SETTINGS.training.gpus,
     params:
         seeds=" ".join(map(str, SEEDS)),
     message:
@@ -129,3 +138,91 @@ use rule logits as logits_linear with:
         gpu=0,
     params:
         seeds=SEEDS[0],
+
+
+rule folds:
+    input:
+        data=fold_inputs,
+        encoder=encoder_of,
+        code=code("train_folds"),
+    output:
+        expand(
+            f"{RESULTS}/models/{{{{recipe}}}}/{{{{scope}}}}/seed{{seed}}-folds/card.json",
+            seed=SEEDS,
+        ),
+        expand(
+            f"{RESULTS}/logits/{{{{recipe}}}}/{{{{scope}}}}/seed{{seed}}-folds/{{{{scope}}}}.{{end}}",
+            seed=SEEDS,
+            end=["safetensors", "json"],
+        ),
+    log:
+        f"{LOGS}/folds/{{recipe}}-{{scope}}.log",
+    benchmark:
+        f"{BENCHMARKS}/folds/{{recipe}}-{{scope}}.tsv"
+    wildcard_constraints:
+        recipe="|".join(NEURAL) or "(?!)",
+        scope="|".join(TASKS),
+    threads: SETTINGS.training.threads
+    resources:
+        gpu=SETTINGS.training.gpus,
+    params:
+        settings=training_settings,
+        mixtures=fold_mixtures,
+        encoder=lambda wildcards, input: Path(input.encoder[0]).parent,
+    message:
+        "Training the folds of {wildcards.recipe} for {wildcards.scope}, every seed"
+    shell:
+        "distilro train-folds --cell {wildcards.recipe}/{wildcards.scope}"
+        " --mixtures {params.mixtures} --settings {params.settings:q} --prepared data/prepared"
+        " --encoder {params.encoder}"
+        f" --results {RESULTS}"
+        " --gpus {resources.gpu} --threads {threads} 2> {log}"
+
+
+use rule folds as folds_joint with:
+    output:
+        expand(
+            f"{RESULTS}/models/{{{{recipe}}}}/{{{{scope}}}}/seed{{seed}}-folds/card.json",
+            seed=SEEDS,
+        ),
+        expand(
+            f"{RESULTS}/logits/{{{{recipe}}}}/{{{{scope}}}}/seed{{seed}}-folds/{{task}}.{{end}}",
+            seed=SEEDS,
+            task=TASKS,
+            end=["safetensors", "json"],
+        ),
+    wildcard_constraints:
+        recipe="|".join(NEURAL) or "(?!)",
+        scope=recipes.ALL_TASKS,
+
+
+rule folds_linear:
+    input:
+        data=fold_inputs,
+        code=code("train_linear_folds"),
+    output:
+        expand(
+            f"{RESULTS}/models/{{{{recipe}}}}/{{{{scope}}}}/seed{{seed}}-folds/card.json",
+            seed=SEEDS[:1],
+        ),
+        expand(
+            f"{RESULTS}/logits/{{{{recipe}}}}/{{{{scope}}}}/seed{{seed}}-folds/{{{{scope}}}}.{{end}}",
+            seed=SEEDS[:1],
+            end=["safetensors", "json"],
+        ),
+    log:
+        f"{LOGS}/folds/{{recipe}}-{{scope}}.log",
+    benchmark:
+        f"{BENCHMARKS}/folds/{{recipe}}-{{scope}}.tsv"
+    wildcard_constraints:
+        recipe="|".join(LINEAR) or "(?!)",
+    params:
+        settings=training_settings,
+        mixtures=fold_mixtures,
+    message:
+        "Training the folds of {wildcards.recipe} for {wildcards.scope}"
+    shell:
+        "distilro train-linear-folds --cell {wildcards.recipe}/{wildcards.scope}"
+        " --mixtures {params.mixtures} --settings {params.settings:q} --prepared data/prepared"
+        f" --results {RESULTS}"
+        " 2> {log}"

@@ -13,10 +13,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distilro.artifacts import hash_file, hash_json
 from distilro.cards import list_versions, record_run
-from distilro.corpora.examples import read_examples
+from distilro.corpora.passages import read_passages
 from distilro.devices import add_device_arguments, claim_device
 from distilro.encoder_settings import EncoderSettings
-from distilro.errors import DataError
+from distilro.errors import SettingsError
 from distilro.modeling.allocation import keep_freed_memory
 from distilro.modeling.encoders import (
     add_token_rows,
@@ -27,19 +27,21 @@ from distilro.modeling.encoders import (
 from distilro.modeling.hub import fetch_from_hub
 from distilro.modeling.precision import choose_device, choose_precision
 from distilro.modeling.tokenization import load_tokenizer, train_tokenizer
+from distilro.modeling.vocabulary_transfer import transfer_vocabulary
 from distilro.settings import check_section
 from distilro.training.checkpoints import Checkpoints
 from distilro.training.pretraining import adapt_encoder
 
 logger = logging.getLogger(__name__)
 
-_USED = {"source", "adaptation", "seed"}  # settings that matter whatever the source
+# Settings that matter whatever the source.
+_USED = {"source", "texts", "vocabulary", "adaptation", "half", "seed"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("--settings", required=True, help="JSON of the section encoders")
-    parser.add_argument("--mixtures", type=Path, nargs="*", default=[], help="texts to learn")
+    parser.add_argument("--texts", type=Path, help="Parquet file of the texts to learn")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument("--records", required=True, type=Path, help="folder of run records")
     parser.add_argument("--lock", type=Path, help="JSON: hub model -> commit it resolved to")
@@ -65,16 +67,21 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _make_encoder(settings: EncoderSettings, arguments: argparse.Namespace, device: str) -> None:
-    texts = _read_texts(arguments.mixtures)
+    texts = _read_texts(arguments.texts, settings)
     model, tokenizer, origin = _open_source(settings, texts, arguments.lock)
+    if settings.vocabulary is not None:
+        chosen = settings.vocabulary
+        old, tokenizer = tokenizer, train_tokenizer(texts, chosen.size, lowercase=chosen.lowercase)
+        origin = {**origin, "vocabulary": transfer_vocabulary(model, old, tokenizer)}
     added = add_token_rows(model, tokenizer)
-    mixtures = {f"{path.parent.name}/{path.stem}": hash_file(path) for path in arguments.mixtures}
+    read = hash_file(arguments.texts) if texts else None
+    used = settings.model_dump(mode="json", include={*_USED, settings.source})
     fingerprint = hash_json(
         {
-            "settings": settings.model_dump(mode="json"),
+            "settings": used,
             "precision": choose_precision(settings.adaptation.precision, device),
             "origin": origin,
-            "mixtures": mixtures,
+            "texts": read,
             "versions": list_versions(),
         }
     )
@@ -90,28 +97,27 @@ def _make_encoder(settings: EncoderSettings, arguments: argparse.Namespace, devi
         checkpoints=checkpoints,
     )
     card = {
-        "settings": settings.model_dump(mode="json", include={*_USED, settings.source}),
+        "settings": used,
         "origin": {**origin, "added_tokens": added},
-        "mixtures": mixtures,
+        "texts": read,
         "adaptation": adaptation,
         "versions": list_versions(),
     }
-    save_encoder(arguments.out, model.base_model, tokenizer, card)
+    save_encoder(arguments.out, model, tokenizer, card, half=settings.half)
     checkpoints.clear()
 
 
-def _read_texts(mixtures: Sequence[Path]) -> list[str]:
-    """Return the distinct texts of training rows, sorted."""
-    texts: set[str] = set()
-    for path in mixtures:
-        examples = read_examples(path)
-        if other := sorted(set(examples.split) - {"train"}):
-            raise DataError(
-                f"{path}: expected training rows only, got rows of {', '.join(other)}: an encoder "
-                "must not see what it is tested on. Nothing was trained; mix again."
-            )
-        texts.update(examples.text)
-    return sorted(texts)
+def _read_texts(path: Path | None, settings: EncoderSettings) -> list[str]:
+    """Return the distinct texts, sorted; none where nothing is learned from them."""
+    needed = settings.source == "scratch" or settings.vocabulary or settings.adaptation.epochs > 0
+    if not needed:
+        return []
+    if path is None:
+        raise SettingsError(
+            "--texts is missing: this encoder learns from texts. Nothing was made; run the stage "
+            "texts and give its file."
+        )
+    return sorted(set(read_passages(path).text))
 
 
 def _open_source(

@@ -1,18 +1,20 @@
 """Predict the test sets of one cell's tasks, for every seed."""
 
 import argparse
+from functools import cache, partial
 from pathlib import Path
 
 from distilro.artifacts import read_json
 from distilro.cards import add_seconds, record_run
 from distilro.corpora.examples import Examples, read_examples
+from distilro.corpora.perturbations import PERTURBATIONS, perturb
 from distilro.devices import add_device_arguments, claim_device
-from distilro.errors import SettingsError
+from distilro.errors import DataError, SettingsError
 from distilro.evaluation.predictions import Predictions, write_predictions
 from distilro.modeling.probabilities import compute_probabilities
 from distilro.modeling.scorers import Scorer, load_scorer
+from distilro.roles import Role, select_roles
 from distilro.settings import Section, TaskDatasets, check_section
-from distilro.text import strip_diacritics
 
 
 class PredictSettings(Section):
@@ -41,29 +43,44 @@ def run(arguments: argparse.Namespace) -> None:
         record_run(records, "predict", name, arguments.threads) as record,
     ):
         record["device"] = device
+        test_sets = {
+            task: read_test_sets(arguments.prepared, datasets)
+            for task, datasets in settings.tasks.items()
+        }
         for seed in arguments.seeds:
             folder = Path(arguments.cell, f"seed{seed}")
             model = arguments.results / "models" / folder
             with add_seconds(record, "loading_seconds"):
                 scorer = load_scorer(model, device=device, threads=arguments.threads)
             card = read_json(model / "card.json")
-            for task, datasets in settings.tasks.items():
+            for task, examples_of in test_sets.items():
                 out = arguments.results / "predictions" / folder / task
-                for test_set, variant, examples in _read_test_sets(arguments.prepared, datasets):
+                for role, examples in examples_of.items():
                     _check_labels(examples, scorer, model)
-                    predictions = _predict(scorer, card, examples, variant)
-                    write_predictions(out / f"{test_set}.parquet", predictions)
+                    predictions = _predict(scorer, card, examples, role.variant)
+                    write_predictions(out / f"{role.name}.parquet", predictions)
 
 
-def _read_test_sets(prepared: Path, datasets: TaskDatasets) -> list[tuple[str, str, Examples]]:
-    """Return (role, variant, examples) of every test set of a task."""
-    romanian = read_examples(prepared / datasets.ro / "test.parquet")
-    return [
-        ("ro", "official", romanian),
-        ("ro-stripped", "stripped", romanian),
-        ("ro-valid", "official", read_examples(prepared / datasets.ro / "valid.parquet")),
-        ("en", "official", read_examples(prepared / datasets.en / "test.parquet")),
-    ]
+def read_test_sets(prepared: Path, datasets: TaskDatasets) -> dict[Role, Examples]:
+    """Return the examples of every role of a task, as they are published.
+
+    Raises:
+        DataError: a dataset has no such split.
+    """
+    roles = select_roles(ood=datasets.ood is not None)
+    read = cache(partial(_read_split, prepared))
+    return {role: read(getattr(datasets, role.dataset), role.split) for role in roles}
+
+
+def _read_split(prepared: Path, dataset: str, split: str) -> Examples:
+    path = prepared / dataset / f"{split}.parquet"
+    if not path.exists():
+        got = sorted(other.stem for other in path.parent.glob("*.parquet"))
+        raise DataError(
+            f"{path} is missing: {dataset} has the splits {got}, expected {split} among them. "
+            "Nothing was predicted. Prepare the dataset, or choose one with this split."
+        )
+    return read_examples(path)
 
 
 def _check_labels(examples: Examples, scorer: Scorer, model: Path) -> None:
@@ -76,8 +93,8 @@ def _check_labels(examples: Examples, scorer: Scorer, model: Path) -> None:
 
 def _predict(scorer: Scorer, card: dict, examples: Examples, variant: str) -> Predictions:
     texts = examples.text
-    if variant == "stripped":
-        texts = [strip_diacritics(text) for text in texts]
+    if variant in PERTURBATIONS:
+        texts = [perturb(text, variant) for text in texts]
     logits = scorer.score(examples.task.name, texts)  # [N, L]
     split = examples.split[0]
     suffix = "" if split == "test" else f"-{split}"

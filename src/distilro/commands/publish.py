@@ -1,4 +1,4 @@
-"""Copy a finished run's table, plot and page to a folder for git, with the machine named."""
+"""Copy a finished run's tables, plot and page to a folder for git, with what to expect of it."""
 
 import argparse
 from pathlib import Path
@@ -13,5 +13,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write matrix.csv, matrix.md, matrix.svg and report.html."""
+    """Write the tables, matrix.svg, report.html and expected.json."""
     publish_run(arguments.results, arguments.out)

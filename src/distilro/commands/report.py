@@ -8,16 +8,20 @@ from distilro.delivery.flow import draw_flow
 from distilro.delivery.inputs import (
     Source,
     read_corpora,
+    read_evidence,
     read_flow,
     read_object,
     read_records,
+    read_run_records,
 )
 from distilro.delivery.measures import group_test_sets, read_measures
-from distilro.delivery.report import Study, build_page, draw_results
+from distilro.delivery.report import build_page, draw_results
+from distilro.delivery.study import Evidence, Study
 from distilro.delivery.svg import render_alone
 from distilro.errors import SettingsError
 from distilro.settings import Settings, check_section
 
+EVIDENCE = ("comparisons", "influence", "calibration", "loyalty")
 TEMPLATE = Path("workflow/report/template.html")
 
 
@@ -30,10 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--summaries", required=True, type=Path, nargs="+", help="of the prepared datasets")
     add("--registry", required=True, type=Path, help="data/registry")
     add("--cards", required=True, type=Path, nargs="+", help="card.json of every model")
+    add("--configs", type=Path, nargs="*", default=[], help="config.json beside the cards")
     add("--mixtures", required=True, type=Path, nargs="+", help="manifests of the mixtures")
     add("--settings", required=True, help="the effective settings, JSON")
     add("--records", type=Path, help="folder of run records, if there is one")
     add("--benchmarks", type=Path, help="folder of Snakemake's benchmarks, if there is one")
+    for name in EVIDENCE:
+        add(f"--{name}", type=Path, help=f"{name}.json of the evaluation, if it was made")
     add("--dag", required=True, type=Path, help="nodes and edges of the rules, JSON")
     add("--template", type=Path, default=TEMPLATE, help=f"by default {TEMPLATE}")
     add("--out", required=True, type=Path, help="the page, HTML")
@@ -71,4 +78,7 @@ def read_study(arguments: argparse.Namespace) -> Study:
         cards=[read_object(path) for path in arguments.cards],
         records=read_records(arguments.records, arguments.benchmarks),
         flow=read_flow(arguments.dag),
+        evidence=Evidence(**{name: read_evidence(getattr(arguments, name)) for name in EVIDENCE}),
+        run_records=read_run_records(arguments.records),
+        configs=[read_object(path) for path in arguments.configs],
     )

@@ -1,10 +1,10 @@
 """Whether the datasets that the settings choose fit their tasks, known before any job runs."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from distilro.corpora.registry import RepositorySource, load_dataset, load_tasks
+from distilro.corpora.registry import Dataset, RepositorySource, load_dataset, load_tasks
 from distilro.errors import SettingsError
 from distilro.settings import TaskDatasets
 
@@ -25,7 +25,11 @@ def check_choice(tasks: Mapping[str, TaskDatasets], registry: str | Path) -> Non
                 f"data.tasks.{task}: no such task; tasks.yaml has: {', '.join(sorted(known))}."
             )
         for language, name in (("ro", datasets.ro), ("en", datasets.en)):
-            _check_dataset(f"data.tasks.{task}.{language}", (task, language), registry, name)
+            where = f"data.tasks.{task}.{language}"
+            _check_dataset(where, (task, language), load_dataset(registry, name), NEEDED_SPLITS)
+        if datasets.ood is not None:
+            dataset = load_dataset(registry, datasets.ood)
+            _check_dataset(f"data.tasks.{task}.ood", (task, "ro"), dataset, ("test",))
 
 
 def list_local_files(registry: str | Path, dataset: str) -> list[str]:
@@ -37,16 +41,17 @@ def list_local_files(registry: str | Path, dataset: str) -> list[str]:
     ]
 
 
-def _check_dataset(where: str, expected: tuple[str, str], registry: str | Path, name: str) -> None:
-    dataset = load_dataset(registry, name)
+def _check_dataset(
+    where: str, expected: tuple[str, str], dataset: Dataset, needed: Sequence[str]
+) -> None:
     if (dataset.task, dataset.language) != expected:
         raise SettingsError(
-            f"{where}: expected a dataset of {expected[0]} in {expected[1]}, got {name}, which is "
-            f"one of {dataset.task} in {dataset.language}."
+            f"{where}: expected a dataset of {expected[0]} in {expected[1]}, got {dataset.name}, "
+            f"which is one of {dataset.task} in {dataset.language}."
         )
-    missing = [split for split in NEEDED_SPLITS if split not in dataset.splits]
+    missing = [split for split in needed if split not in dataset.splits]
     if missing:
         raise SettingsError(
-            f"{where}: {name} has no split {', '.join(missing)}; a dataset of a task needs "
-            f"{', '.join(NEEDED_SPLITS)}."
+            f"{where}: {dataset.name} has no split {', '.join(missing)}; a dataset of a task needs "
+            f"{', '.join(needed)} here."
         )

@@ -99,6 +99,13 @@ def concatenate(parts: Sequence[Examples]) -> Examples:
     return Examples(task=parts[0].task, **columns, **arrays)
 
 
+def join_distinct(parts: Sequence[Examples]) -> Examples:
+    """Join examples of one task; a row that several parts hold comes once."""
+    joined = concatenate(parts)
+    first = {identity: row for row, identity in reversed(list(enumerate(joined.id)))}
+    return joined.select(np.array(sorted(first.values()), dtype=np.int64))
+
+
 def check_examples(examples: Examples, where: str) -> None:
     """Raise DataError unless ids are unique, texts are filled and every row has a target."""
     if len(examples) == 0:

@@ -28,6 +28,7 @@ from distilro.corpora.rows import (
     read_table,
     skip_header,
 )
+from distilro.corpora.subtitle_readers import read_xed
 from distilro.errors import DataError
 
 # REDv2's order in all its vectors. Source: REDv2/README.md of its repository.
@@ -216,4 +217,5 @@ READERS: dict[str, Callable[[Path], Reading]] = {
     "moroco_vardial2019": read_moroco_vardial2019,
     "redv2": read_redv2,
     "sst2": read_sst2,
+    "xed_ro": read_xed,
 }

@@ -187,8 +187,8 @@ def load_tasks(folder: str | Path) -> dict[str, Task]:
     """Return every task of `tasks.yaml` by name, with its labels in their order."""
     path = Path(folder) / TASKS_FILE
     tasks = {}
-    for name, value in _read_yaml(path).items():
-        declared = _check(_TaskDeclaration, value, f"{path}: {name}")
+    for name, value in read_yaml(path).items():
+        declared = check_declared(_TaskDeclaration, value, f"{path}: {name}")
         if declared.kind not in KINDS:
             raise SettingsError(f"{path}: {name}.kind: expected {KINDS}, got {declared.kind!r}.")
         if len(set(declared.labels)) != len(declared.labels):
@@ -211,13 +211,14 @@ def load_dataset(folder: str | Path, name: str) -> Dataset:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise SettingsError(f"No dataset {name!r} in {folder}; known: {', '.join(known)}.{hint}")
-    dataset = _check(Dataset, _read_yaml(path), str(path))
+    dataset = check_declared(Dataset, read_yaml(path), str(path))
     if dataset.name != name:
         raise SettingsError(f"{path}: name: expected {name!r}, got {dataset.name!r}.")
     return dataset
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return a registry file's keys and values; SettingsError where it has none."""
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -229,7 +230,12 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-def _check(model: type[Model], value: Any, where: str) -> Model:  # noqa: ANN401 - any YAML value
+def check_declared(
+    model: type[Model],
+    value: Any,  # noqa: ANN401 - any YAML value
+    where: str,
+) -> Model:
+    """Return a registry file's values as what they declare; SettingsError names the key."""
     try:
         return model.model_validate(value)
     except ValidationError as error:

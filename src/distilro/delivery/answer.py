@@ -22,10 +22,18 @@ class Answer:
     verdict: str
 
 
-def answer_questions(test_sets: Sequence[TestSet], baselines: Collection[str]) -> list[Answer]:
-    """Return an answer per task, on its Romanian test set; `baselines` are the linear recipes."""
+def answer_questions(
+    test_sets: Sequence[TestSet], baselines: Collection[str], floors: Collection[str] = ()
+) -> list[Answer]:
+    """Return an answer per task, on its Romanian test set.
+
+    Args:
+        test_sets: of any language.
+        baselines: the linear recipes.
+        floors: recipes that learn nothing (the majority class); they are compared with none.
+    """
     return [
-        Answer(test_set, _find_headline(test_set), _find_verdict(test_set, baselines))
+        Answer(test_set, _find_headline(test_set), _find_verdict(test_set, baselines, floors))
         for test_set in test_sets
         if test_set.language == "ro"
     ]
@@ -64,8 +72,8 @@ def _find_headline(test_set: TestSet) -> str:
     )
 
 
-def _find_verdict(test_set: TestSet, baselines: Collection[str]) -> str:
-    ranked = _rank(test_set)
+def _find_verdict(test_set: TestSet, baselines: Collection[str], floors: Collection[str]) -> str:
+    ranked = [measure for measure in _rank(test_set) if measure.recipe not in floors]
     linear = [measure for measure in ranked if measure.recipe in baselines]
     neural = [measure for measure in ranked if measure.recipe not in baselines]
     if not linear or not neural:

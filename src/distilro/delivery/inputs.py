@@ -6,6 +6,7 @@ run went and not what it found.
 """
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from distilro.artifacts import read_json
 from distilro.corpora.registry import Dataset, load_dataset
 from distilro.delivery.layers import Flow
 from distilro.errors import ExportError
+
+EVIDENCE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,15 @@ class Source:
                 f"{', '.join(sorted(self.values)) or 'nothing'}. Run the stage that makes it again."
             )
         return self.values[key]
+
+    def number(self, key: str) -> float:
+        """Return the number under a key; null, which stands for what is not defined, is NaN."""
+        value = self.get(key)
+        if value is None:
+            return math.nan
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ExportError(f"{self.where}: {key}: expected a number or null, got {value!r}.")
+        return float(value)
 
     def open(self, key: str) -> "Source":
         """Return the object under a key."""
@@ -78,6 +90,19 @@ def read_object(path: str | Path) -> Source:
     return _check_object(str(path), read_json(path))
 
 
+def read_evidence(path: str | Path | None) -> Source | None:
+    """Read one file of evidence (comparisons, influence ...), or None where none was made."""
+    if path is None:
+        return None
+    source = read_object(path)
+    if source.get("version") != EVIDENCE_VERSION:
+        raise ExportError(
+            f"{path}: expected version {EVIDENCE_VERSION}, got {source.get('version')!r}. "
+            "Run the stage that makes it again."
+        )
+    return source
+
+
 def read_corpora(registry: str | Path, summaries: Sequence[str | Path]) -> list[Corpus]:
     """Read the datasets' summaries and registry entries, by task, Romanian first."""
     corpora = []
@@ -102,7 +127,7 @@ def read_records(folder: str | Path | None, benchmarks: str | Path | None) -> Re
     Times come from the benchmarks where there are any, since they cover every stage, and from the
     records otherwise.
     """
-    records = [read_object(path) for path in _list_files(folder, "*.json")]
+    records = read_run_records(folder)
     times = _read_benchmarks(benchmarks) or [
         (record.get("stage"), float(record.get("seconds"))) for record in records
     ]
@@ -112,6 +137,11 @@ def read_records(folder: str | Path | None, benchmarks: str | Path | None) -> Re
         threads=sorted({record.get("threads") for record in records}),
         timings=_sum_times(times),
     )
+
+
+def read_run_records(folder: str | Path | None) -> list[Source]:
+    """Read every run record of a folder, in the order of their names; None: there are none."""
+    return [read_object(path) for path in _list_files(folder, "*.json")]
 
 
 def _order_corpus(corpus: Corpus) -> tuple[str, bool, str]:

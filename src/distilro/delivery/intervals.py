@@ -24,8 +24,10 @@ from distilro.delivery.svg import (
 )
 
 PANEL_WIDTH = 360
-_LINE = 13  # pixels between the variants of one recipe
-_GAP = 9  # pixels between two recipes
+_LINE, _DENSE_LINE = 13, 9  # pixels between the variants of one recipe
+_GAP, _DENSE_GAP = 9, 5  # pixels between two recipes
+_NAMES = 150  # most pixels for the names of recipes
+_MANY_ROWS = 12  # more recipes than this stand closer together
 _HEAD = 36
 _FOOT = 36
 
@@ -84,7 +86,7 @@ def measure_panel(panel: Panel) -> float:
 
 def _fill_panel(parent: Element, panel: Panel) -> None:
     rows = _list_rows(panel)
-    left = 16 + max([40.0, *(measure_text(shorten_text(row, 120)) for row in rows)])
+    left = 16 + max([40.0, *(measure_text(shorten_text(row, _NAMES)) for row in rows)])
     scale = _choose_scale(panel.marks, left, PANEL_WIDTH - 14)
     bottom = _HEAD + len(rows) * _row_height(panel)
     add(parent, "text", shorten_text(panel.title, PANEL_WIDTH - 20, 12), x=8, y=14, class_="title")
@@ -122,12 +124,20 @@ def _draw_grid(parent: Element, panel: Panel, scale: Scale, bottom: float) -> No
 
 def _draw_row(parent: Element, panel: Panel, row: str, scale: Scale, top: float) -> None:
     middle = top + _row_height(panel) / 2
-    add(parent, "text", shorten_text(row, 120), x=scale.start - 8, y=middle + 4, text_anchor="end")
+    add(
+        parent,
+        "text",
+        shorten_text(row, _NAMES),
+        x=scale.start - 8,
+        y=middle + 4,
+        text_anchor="end",
+    )
     for mark in panel.marks:
         if mark.row != row:
             continue
         index = list(panel.series).index(mark.series)
-        _draw_mark(parent, mark, index, scale, top + _GAP / 2 + (index + 0.5) * _LINE)
+        line, gap = _choose_spacing(panel)
+        _draw_mark(parent, mark, index, scale, top + gap / 2 + (index + 0.5) * line)
 
 
 def _draw_mark(parent: Element, mark: Mark, index: int, scale: Scale, y: float) -> None:
@@ -172,7 +182,14 @@ def _list_rows(panel: Panel) -> list[str]:
 
 
 def _row_height(panel: Panel) -> float:
-    return len(panel.series) * _LINE + _GAP
+    line, gap = _choose_spacing(panel)
+    return len(panel.series) * line + gap
+
+
+def _choose_spacing(panel: Panel) -> tuple[float, float]:
+    """Return the pixels between variants and between recipes."""
+    many = len(_list_rows(panel)) > _MANY_ROWS
+    return (_DENSE_LINE, _DENSE_GAP) if many else (_LINE, _GAP)
 
 
 def _legend_lines(panel: Panel) -> int:

@@ -9,6 +9,7 @@ predictions.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from distilro.errors import ExportError
@@ -58,11 +59,7 @@ class TestSet:
 
     def find(self, recipe: str, scope: str, variant: str, metric: str) -> Measure | None:
         """Return one measure, or None where it was not taken."""
-        key = (recipe, scope, variant, metric)
-        for measure in self.measures:
-            if (measure.recipe, measure.scope, measure.variant, measure.metric) == key:
-                return measure
-        return None
+        return self._places.get((recipe, scope, variant, metric))
 
     def select(self, variant: str, metric: str) -> list[Measure]:
         """Return the measures of a variant and metric, one per recipe and scope, in order."""
@@ -75,6 +72,10 @@ class TestSet:
     def list_metrics(self) -> list[str]:
         """Return every metric, the primary one first, then in the matrix's order."""
         return list(dict.fromkeys((self.primary, *(m.metric for m in self.measures))))
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str, str, str], Measure]:
+        return {(m.recipe, m.scope, m.variant, m.metric): m for m in self.measures}
 
 
 def read_measures(path: str | Path) -> list[Measure]:

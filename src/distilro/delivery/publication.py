@@ -1,66 +1,215 @@
-"""What of a run is small enough to stand in git: its table, its plot, its page.
+"""What of a run is small enough to stand in git: its tables, its plot, its page, its expectations.
 
-Every number is copied from the run's own files; the machine and the time come from its records.
-A run whose records name more than one machine, or none, is not published.
+Every number is copied or computed from the run's own files; machines, versions and time come from
+its records. A run done on several machines or installations is published with each of them named,
+since every one of them has made some of its numbers; a run without records is not published.
 """
 
-from collections.abc import Mapping, Sequence
+import html
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distilro.artifacts import read_json, write_atomically, write_text
-from distilro.delivery.inputs import read_records
+import yaml
+from pydantic import ValidationError
+
+from distilro.artifacts import hash_json, write_atomically, write_text
+from distilro.delivery.expectations import (
+    VERSION,
+    Expectations,
+    Machine,
+    list_labels,
+    summarise_measures,
+    write_expectations,
+)
+from distilro.delivery.inputs import Records, Source, read_object, read_records
+from distilro.delivery.measures import read_measures
 from distilro.delivery.tables import write_seconds
 from distilro.errors import ExportError
 
 COPIED = ("matrix.csv", "matrix.svg", "report.html")
+COPIED_WHERE_FOUND = ("comparisons.json", "influence.json", "calibration.json", "loyalty.json")
+EXPECTED = "expected.json"
+
+_PREFORMATTED = re.compile(r"<pre[^>]*>(.*?)</pre>", re.DOTALL)
 
 
 def publish_run(results: str | Path, out: str | Path) -> None:
-    """Copy `COPIED` from a scenario's results and write matrix.md with the machine above it.
+    """Copy a scenario's `COPIED`, and write matrix.md under its machines and `EXPECTED`.
+
+    `COPIED_WHERE_FOUND` are copied, too; one that the run does not have is removed from `out`,
+    where an earlier run may have left it.
 
     Raises:
-        ExportError: a file is missing, or the records do not name exactly one machine.
+        ExportError: a file is missing or lacks what is published, or nothing says on what it ran.
     """
     results, out = Path(results), Path(out)
-    missing = [name for name in (*COPIED, "matrix.md") if not (results / name).is_file()]
+    needed = (*COPIED, "matrix.md", "matrix.parquet")
+    missing = [name for name in needed if not (results / name).is_file()]
     if missing:
         raise ExportError(
             f"{results}: {', '.join(missing)} not found; expected a finished run. Nothing was "
             "published; run the scenario to its report first."
         )
-    heading = _describe_run(results)
-    for name in COPIED:
-        with write_atomically(out / name) as temporary:
-            temporary.write_bytes((results / name).read_bytes())
-    table = (results / "matrix.md").read_text(encoding="utf-8")
-    write_text(out / "matrix.md", f"{heading}\n\n{table}")
-
-
-def _describe_run(results: Path) -> str:
     records = read_records(results / "records", None)
-    machine = _find_only(records.hardware, results, "machine")
-    versions = _find_only(records.versions, results, "set of versions")
-    seconds = sum(timing.seconds for timing in records.timings)
-    gpus = ", ".join(machine["gpus"]) or "no GPU"
-    named = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
-    seeds = sorted({read_json(path)["seed"] for path in results.glob("models/*/*/*/card.json")})
-    return (
-        f"# Scenario `{results.name}`\n\n"
-        f"Measured on {machine['processor']}, {machine['cores']} cores, "
-        f"{machine['memory_gib']} GiB of memory, {gpus}. Encoder, training, logits and predictions "
-        f"took {write_seconds(seconds)} in all. Seeds: {', '.join(map(str, seeds))}.\n"
-        f"Versions: {named}.\n\n"
-        "The page beside this file, `report.html`, has all metrics, settings, corpora and times. "
-        "With fewer than five seeds these numbers show where each recipe stands, not which one is "
-        "better."
+    try:
+        expectations = collect_expectations(results, records)
+    except ValidationError as error:
+        raise ExportError(
+            f"{results}: a record or a card is not what its stage writes ({error}). Nothing was "
+            "published; delete the file and run its stage again."
+        ) from None
+    for name in (*COPIED, *COPIED_WHERE_FOUND):
+        _copy_where_found(results / name, out / name)
+    table = (results / "matrix.md").read_text(encoding="utf-8")
+    write_text(out / "matrix.md", f"{_describe_run(expectations, records)}\n\n{table}")
+    write_expectations(out / EXPECTED, expectations)
+
+
+def collect_expectations(results: Path, records: Records) -> Expectations:
+    """Return what a finished run of results/<scenario> found, read from its files.
+
+    Raises:
+        ExportError: a file lacks what is published, there is no record, or two models saw two
+            versions of one mixture.
+    """
+    settings = read_page_settings(results / "report.html")
+    confidence = settings.open("evaluation").get("confidence")
+    recipes = settings.open("recipes")
+    linear = {name for name in recipes.values if recipes.open(name).get("kind") == "linear"}
+    measures = read_measures(results / "matrix.parquet")
+    cards = [read_object(path) for path in sorted(results.glob("models/*/*/*/card.json"))]
+    return Expectations(
+        version=VERSION,
+        scenario=results.name,
+        settings_hash=hash_json(settings.values),
+        settings=dict(settings.values),
+        confidence=confidence,
+        machines=list_machines(records, results / "records"),
+        versions=tuple(dict(versions) for versions in records.versions),
+        mixtures=_join_mixtures(cards),
+        models={_name_model(card): card.get("weights") for card in cards},
+        labels=list_labels(measures),
+        cells=tuple(summarise_measures(measures, deterministic=linear, confidence=confidence)),
     )
 
 
-def _find_only(values: Sequence[Mapping[str, Any]], results: Path, what: str) -> Mapping[str, Any]:
-    if len(values) != 1:
+def list_machines(records: Records, where: str | Path) -> tuple[Machine, ...]:
+    """Return the machines of a run, in the order of its records.
+
+    Records of one processor, core count and memory are of one machine: a job that computed on no
+    GPU names none, in parts or not. Two lists of GPUs beside one processor are two machines.
+
+    Raises:
+        ExportError: there is no record in `where`, or one lacks a part.
+    """
+    groups: dict[tuple[Any, ...], list[Source]] = {}
+    for values in records.hardware:
+        source = Source(f"{where}: hardware", values)
+        key = tuple(source.get(name) for name in ("processor", "cores", "memory_gib"))
+        groups.setdefault(key, []).append(source)
+    if not groups:
         raise ExportError(
-            f"{results / 'records'}: expected the records of one {what}, got {len(values)}. "
-            "Nothing was published; run the scenario on one machine and one installation."
+            f"{where}: expected records of the run's jobs, got none. Nothing was published; a "
+            "number is worth little without the machine that made it. Run the scenario again."
         )
-    return values[0]
+    return tuple(machine for key, group in groups.items() for machine in _name_gpus(key, group))
+
+
+def read_page_settings(page: Path) -> Source:
+    """Return the effective settings of a run, which stand nowhere but on its page.
+
+    They are found, and believed, by their hash, which the page names as well.
+
+    Raises:
+        ExportError: no block of the page has a hash that the page names.
+    """
+    text = page.read_text(encoding="utf-8")
+    for block in _PREFORMATTED.findall(text):
+        values = _parse_settings(html.unescape(block))
+        if values and hash_json(values) in text:
+            return Source(f"{page}: settings", values)
+    raise ExportError(
+        f"{page}: expected the run's settings and their hash, got none that belong together. "
+        "Nothing was published; write the page again with the stage report."
+    )
+
+
+def _parse_settings(text: str) -> dict[str, Any]:
+    """Return a mapping of YAML; an empty one where the text is no settings but a citation, say."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    return values if isinstance(values, dict) and "scenario" in values else {}
+
+
+def _copy_where_found(source: Path, target: Path) -> None:
+    if not source.is_file():
+        target.unlink(missing_ok=True)
+        return
+    with write_atomically(target) as temporary:
+        temporary.write_bytes(source.read_bytes())
+
+
+def _name_gpus(key: tuple[Any, ...], group: Sequence[Source]) -> list[Machine]:
+    processor, cores, memory_gib = key
+    flags = tuple(dict.fromkeys(flag for source in group for flag in source.get("flags")))
+    lists = dict.fromkeys(tuple(source.get("gpus")) for source in group)
+    return [
+        Machine(processor=processor, cores=cores, memory_gib=memory_gib, flags=flags, gpus=gpus)
+        for gpus in [gpus for gpus in lists if gpus] or [()]
+    ]
+
+
+def _name_model(card: Source) -> str:
+    return f"{card.get('recipe')}/{card.get('scope')}/seed{card.get('seed')}"
+
+
+def _join_mixtures(cards: Iterable[Source]) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for card in cards:
+        for name, digest in card.open("mixtures").values.items():
+            # subtle: the card of a linear model, which has one task, names the stage alone.
+            full = name if "/" in name else f"{card.get('tasks')[0]}/{name}"
+            if joined.setdefault(full, digest) != digest:
+                raise ExportError(
+                    f"{card.where}: mixtures: {full}: expected {joined[full]}, as in another "
+                    f"model's card, got {digest}: two models saw two versions of their data. "
+                    "Nothing was published; train the older one again."
+                )
+    return joined
+
+
+def _describe_run(expectations: Expectations, records: Records) -> str:
+    machines = _number([_describe_machine(machine) for machine in expectations.machines])
+    versions = _number([_describe_versions(versions) for versions in expectations.versions])
+    seconds = sum(timing.seconds for timing in records.timings)
+    seeds = sorted({seed for cell in expectations.cells for seed in cell.seeds})
+    return (
+        f"# Scenario `{expectations.scenario}`\n\n"
+        f"Measured on {machines}. Encoder, training, logits and predictions "
+        f"took {write_seconds(seconds)} in all. Seeds: {', '.join(map(str, seeds))}.\n"
+        f"Versions: {versions}.\n\n"
+        "The page beside this file, `report.html`, has all metrics, settings, corpora and times, "
+        f"and `{EXPECTED}` what `distilro verify` holds another run against. With fewer than five "
+        "seeds these numbers show where each recipe stands, not which one is better."
+    )
+
+
+def _describe_machine(machine: Machine) -> str:
+    gpus = ", ".join(machine.gpus) or "no GPU"
+    size = f"{machine.cores} cores, {machine.memory_gib} GiB of memory"
+    return f"{machine.processor}, {size}, {gpus}"
+
+
+def _describe_versions(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+
+
+def _number(texts: Sequence[str]) -> str:
+    """Return one text as it is, and several with a number before each."""
+    if len(texts) == 1:
+        return texts[0]
+    return "; ".join(f"({place}) {text}" for place, text in enumerate(texts, start=1))

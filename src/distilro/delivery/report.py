@@ -4,20 +4,19 @@ Everything on it comes from the files of a run (`Study`). The template escapes e
 pictures, built as element trees by this package, and the style sheet go in as they are.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
+from xml.etree.ElementTree import Element
 
 from distilro import __version__
 from distilro.artifacts import hash_json
 from distilro.delivery.answer import answer_questions
+from distilro.delivery.circumstances import build_timings, describe_machine, write_settings
+from distilro.delivery.evidence import describe_evidence
 from distilro.delivery.flow import draw_flow
-from distilro.delivery.inputs import Corpus, Records, Source
+from distilro.delivery.inputs import Corpus
 from distilro.delivery.intervals import draw_panel, draw_panels
-from distilro.delivery.layers import Flow
 from distilro.delivery.materials import (
     build_copies,
     build_corpora,
@@ -27,7 +26,6 @@ from distilro.delivery.materials import (
     build_repeats,
     build_texts,
 )
-from distilro.delivery.measures import TestSet
 from distilro.delivery.results import (
     build_matrix,
     build_metrics,
@@ -35,45 +33,12 @@ from distilro.delivery.results import (
     name_test_set,
     title_test_set,
 )
+from distilro.delivery.study import Study
 from distilro.delivery.svg import DARK, LIGHT, STYLE, render, render_alone
-from distilro.delivery.tables import Cell, Table, write_count, write_seconds, write_words
 from distilro.delivery.trainings import build_models, draw_trainings
 from distilro.errors import ExportError
 
 STYLE_FILE = "page.css"
-EMBEDDED = "embedded"
-
-
-@dataclass(frozen=True)
-class Study:
-    """What a page is about: the files of one scenario's run, read."""
-
-    scenario: str
-    settings: Source
-    test_sets: Sequence[TestSet]
-    corpora: Sequence[Corpus]
-    audit: Source
-    mixtures: Mapping[str, Source]
-    cards: Sequence[Source]
-    records: Records
-    flow: Flow
-
-    @property
-    def titles(self) -> dict[str, str]:
-        """Return dataset name -> title."""
-        return {corpus.dataset.name: corpus.dataset.title for corpus in self.corpora}
-
-    @property
-    def baselines(self) -> set[str]:
-        """Return the names of the linear recipes."""
-        recipes = self.settings.open("recipes")
-        return {name for name in recipes.values if recipes.open(name).get("kind") == "linear"}
-
-    @property
-    def demonstration(self) -> bool:
-        """Whether its numbers show that the parts work, and nothing else."""
-        sample = any(corpus.dataset.demonstration for corpus in self.corpora)
-        return sample or self.scenario == EMBEDDED
 
 
 def build_page(study: Study, template: str | Path) -> str:
@@ -96,6 +61,7 @@ def build_page(study: Study, template: str | Path) -> str:
     )
     context = {
         **_describe_results(study),
+        **describe_evidence(study, _draw),
         **_describe_materials(study),
         **_describe_run(study),
         "style": _mark_safe(read_style(template.parent / STYLE_FILE)),
@@ -105,8 +71,9 @@ def build_page(study: Study, template: str | Path) -> str:
 
 def draw_results(study: Study) -> str:
     """Return the dot plot of every test set as an SVG file of its own."""
-    panels = build_panels(study.test_sets, study.titles, study.baselines)
-    tasks = {test_set.task for test_set in study.test_sets}
+    sets = study.matrix_test_sets
+    panels = build_panels(sets, study.titles, study.baselines)
+    tasks = {test_set.task for test_set in sets}
     statement = ": a demonstration on a sample corpus, not a result" if study.demonstration else ""
     title = f"Scenario {study.scenario}{statement}"
     return render_alone(draw_panels(panels, columns=min(3, len(tasks)), title=title))
@@ -123,8 +90,9 @@ def read_style(path: str | Path) -> str:
 
 def _describe_results(study: Study) -> dict[str, Any]:
     evaluation = study.settings.open("evaluation")
-    sets, titles, baselines = study.test_sets, study.titles, study.baselines
-    panels = build_panels(sets, titles, baselines)
+    sets, titles, baselines = study.matrix_test_sets, study.titles, study.baselines
+    romanian = [test_set for test_set in sets if test_set.language == "ro"]
+    english = [test_set for test_set in sets if test_set.language != "ro"]
     return {
         "scenario": study.scenario,
         "title": study.settings.open("delivery").get("title"),
@@ -140,11 +108,12 @@ def _describe_results(study: Study) -> dict[str, Any]:
                 "headline": answer.headline,
                 "verdict": answer.verdict,
             }
-            for answer in answer_questions(sets, baselines)
+            for answer in answer_questions(romanian, baselines, study.floors)
         ],
-        "panels": [_mark_safe(render(draw_panel(panel))) for panel in panels],
+        "panels": [_draw(draw_panel(p)) for p in build_panels(romanian, titles, baselines)],
+        "english": [_draw(draw_panel(p)) for p in build_panels(english, titles, baselines)],
         "matrix": build_matrix(sets, titles),
-        "metrics": build_metrics(sets, titles),
+        "metrics": build_metrics(study.test_sets, titles),
     }
 
 
@@ -166,13 +135,13 @@ def _describe_materials(study: Study) -> dict[str, Any]:
 def _describe_run(study: Study) -> dict[str, Any]:
     settings = dict(study.settings.values)
     return {
-        "flow_wide": _mark_safe(render(draw_flow(study.flow, upright=False))),
-        "flow_tall": _mark_safe(render(draw_flow(study.flow, upright=True))),
-        "settings": _write_settings(settings),
+        "flow_wide": _draw(draw_flow(study.flow, upright=False)),
+        "flow_tall": _draw(draw_flow(study.flow, upright=True)),
+        "settings": write_settings(settings),
         "settings_hash": hash_json(settings),
         "version": __version__,
-        "machine": _describe_machine(study.records),
-        "timings": _build_timings(study.records),
+        "machine": describe_machine(study.records),
+        "timings": build_timings(study.records),
         "commands": [
             "source .venv/bin/activate",
             f"snakemake --cores all --resources gpu=1 --config scenario={study.scenario}",
@@ -180,48 +149,13 @@ def _describe_run(study: Study) -> dict[str, Any]:
     }
 
 
-def _write_settings(settings: Mapping[str, Any]) -> str:
-    # subtle: None puts the innermost lists and mappings on one line each, as params.yaml does.
-    return yaml.safe_dump(
-        dict(settings), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
-    )
-
-
-def _describe_machine(records: Records) -> list[tuple[str, str]]:
-    """Return names and values; where jobs ran on several machines, one line for each."""
-    lines = []
-    for machine in (*records.hardware, *records.versions):
-        lines += [(name.replace("_", " "), _write_value(value)) for name, value in machine.items()]
-    if records.threads:
-        lines.append(("threads of a job", _write_value(records.threads)))
-    return lines
-
-
-def _build_timings(records: Records) -> Table:
-    total = sum(timing.seconds for timing in records.timings)
-    rows = [
-        [
-            Cell(timing.stage),
-            write_count(timing.jobs),
-            Cell(write_seconds(timing.seconds), kind="number", share=timing.seconds / total),
-            Cell(write_seconds(timing.longest_seconds), kind="number"),
-        ]
-        for timing in records.timings
-    ]
-    head = write_words("stage", "jobs", "time of all jobs", "longest job")
-    caption = f"Time per stage: {write_seconds(total)} over all jobs, some side by side"
-    return Table(caption, head, rows)
-
-
 def _count_rows(corpora: Sequence[Corpus]) -> int:
     splits = [corpus.summary.open("splits") for corpus in corpora]
     return sum(part.open(split).get("rows") for part in splits for split in part.values)
 
 
-def _write_value(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "none"
-    return str(value)
+def _draw(picture: Element) -> Any:  # noqa: ANN401 - see _mark_safe
+    return _mark_safe(render(picture))
 
 
 def _mark_safe(markup: str) -> Any:  # noqa: ANN401 - markupsafe.Markup, imported only here

@@ -4,10 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
 from distilro.delivery.answer import format_interval, format_metric
+from distilro.delivery.comparisons import name_models
 from distilro.delivery.intervals import Mark, Panel
 from distilro.delivery.measures import Measure, TestSet
 from distilro.delivery.tables import Cell, Table, write_words
 
+# Rows as published, and those without a copy in training; other variants tell of robustness.
+MATRIX_VARIANTS = ("official", "deduplicated")
 LANGUAGES = {"ro": "Romanian", "en": "English"}
 Titles = Mapping[str, str]  # test set -> title of its dataset
 
@@ -22,6 +25,11 @@ def title_test_set(test_set: TestSet, titles: Titles) -> str:
     return titles.get(test_set.name, test_set.name)
 
 
+def list_variants(test_set: TestSet) -> list[str]:
+    """Return the variants of a test set that the matrix shows, in order."""
+    return [variant for variant in MATRIX_VARIANTS if variant in test_set.variants]
+
+
 def build_panels(
     test_sets: Sequence[TestSet], titles: Titles, baselines: Collection[str]
 ) -> list[Panel]:
@@ -34,9 +42,9 @@ def build_matrix(test_sets: Sequence[TestSet], titles: Titles) -> list[Table]:
     """Return a table per task: recipes down, test sets and variants across."""
     tables = []
     for task, group in groupby(test_sets, key=lambda test_set: test_set.task):
-        columns = [(test_set, variant) for test_set in group for variant in test_set.variants]
+        columns = [(s, variant) for s in group for variant in list_variants(s)]
         rows = dict.fromkeys(row for test_set, _ in columns for row in test_set.list_rows())
-        names = _name_rows(rows)
+        names = name_models(rows)
         tables.append(
             Table(
                 caption=task,
@@ -54,7 +62,7 @@ def build_metrics(test_sets: Sequence[TestSet], titles: Titles) -> list[Table]:
     """Return a table per test set and variant: every metric down, recipes across."""
     tables = []
     for test_set in test_sets:
-        names = _name_rows(test_set.list_rows())
+        names = name_models(test_set.list_rows())
         for variant in test_set.variants:
             rows = [
                 [
@@ -83,11 +91,11 @@ def write_measure(measure: Measure | None, *, best: bool = False) -> Cell:
 
 
 def _build_panel(test_set: TestSet, titles: Titles, baselines: Collection[str]) -> Panel:
-    names = _name_rows(test_set.list_rows())
+    names = name_models(test_set.list_rows())
     marks = [
         Mark(names[row], variant, measure.value, measure.low, measure.high, measure.values)
         for row in names
-        for variant in test_set.variants
+        for variant in list_variants(test_set)
         if (measure := test_set.find(*row, variant, test_set.primary)) is not None
     ]
     reference = next((names[row] for row in names if row[0] in baselines), None)
@@ -96,7 +104,7 @@ def _build_panel(test_set: TestSet, titles: Titles, baselines: Collection[str]) 
         subtitle=title_test_set(test_set, titles),
         axis=format_metric(test_set.primary),
         marks=marks,
-        series=test_set.variants,
+        series=list_variants(test_set),
         reference=reference,
     )
 
@@ -112,12 +120,3 @@ def _head_column(test_set: TestSet, variant: str, titles: Titles) -> Cell:
     language = LANGUAGES.get(test_set.language, test_set.language)
     note = f"{title_test_set(test_set, titles)}\n{format_metric(test_set.primary)}"
     return Cell(f"{language}, {variant}", note=note)
-
-
-def _name_rows(rows: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return (recipe, scope) -> name; the scope is named only where a recipe has several."""
-    recipes = [recipe for recipe, _ in rows]
-    return {
-        (recipe, scope): recipe if recipes.count(recipe) == 1 else f"{recipe} ({scope})"
-        for recipe, scope in rows
-    }

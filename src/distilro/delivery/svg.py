@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+DOWN = "down"  # a triangle that points down; no series has it, so it is free to mean "lower"
 MARKERS = ("circle", "square", "triangle", "diamond", "cross", "hollow")
 _CHAR_SHARE = 0.58  # mean width of a character of a sans-serif face, as a share of its size
 STYLE = """
@@ -29,6 +30,11 @@ fill:var(--ink);color:var(--ink)}
 .picture .s3{--own:var(--c3)}.picture .s4{--own:var(--c4)}.picture .s5{--own:var(--c5)}
 .picture .d1{stroke-dasharray:6 3}.picture .d2{stroke-dasharray:2 2}
 .picture .d3{stroke-dasharray:8 2 2 2}
+.picture .outlined{fill:var(--paper)}.picture .range{fill:var(--line);opacity:.55}
+.picture .zero{stroke:var(--ink);stroke-width:1.2}
+.picture .faint{fill:none;stroke:var(--soft);stroke-width:1.1}
+.picture .front{fill:none;stroke:var(--c1);stroke-width:1.4;stroke-dasharray:5 3}
+.picture .small{font-size:10px}
 .picture .ring{fill:none;stroke:var(--ink);stroke-width:1.2}
 .picture .box{fill:var(--band);stroke:var(--line);stroke-width:1.2}
 .picture .arrow{fill:none;stroke:var(--soft);stroke-width:1.3}
@@ -108,7 +114,7 @@ def render_alone(picture: Element) -> str:
 def draw_marker(
     parent: Element, shape: str, x: float, y: float, class_: str, *, size: float = 3.6
 ) -> None:
-    """Draw one of `MARKERS` centred on (x, y), reaching about `size` pixels to each side."""
+    """Draw one of `MARKERS` or `DOWN` centred on (x, y), about `size` pixels to each side."""
     r = size
     if shape in ("circle", "hollow"):
         shade = f"{class_} hollow" if shape == "hollow" else class_
@@ -117,6 +123,7 @@ def draw_marker(
     corners = {
         "square": ((-r, -r), (r, -r), (r, r), (-r, r)),
         "triangle": ((0, -r - 0.8), (r + 0.8, r), (-r - 0.8, r)),
+        DOWN: ((0, r + 0.8), (r + 0.8, -r), (-r - 0.8, -r)),
         "diamond": ((0, -r - 1), (r + 1, 0), (0, r + 1), (-r - 1, 0)),
         "cross": ((-r, 0), (r, 0), (0, 0), (0, -r), (0, r), (0, 0)),
     }[shape]

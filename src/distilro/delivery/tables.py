@@ -13,12 +13,16 @@ Kind = Literal["text", "number", "best", "missing"]
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell; `share` in [0, 1] draws a bar, None draws none."""
+    """One cell; `share` in [0, 1] draws a bar, `shade` in [-1, 1] tints it; None: neither.
+
+    A shade only repeats what the text says with a sign, for those who see colours on a screen.
+    """
 
     text: str
     note: str = ""
     kind: Kind = "text"
     share: float | None = None
+    shade: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,44 @@ def write_words(*texts: str) -> list[Cell]:
     ['a', 'b']
     """
     return [Cell(text) for text in texts]
+
+
+def write_signed(value: float) -> str:
+    """Return a difference with its sign, a true minus, and three decimals.
+
+    >>> write_signed(0.0213), write_signed(-0.1), write_signed(0.0)
+    ('+0.021', '−0.100', '0.000')
+    """
+    text = f"{value:+.3f}"
+    return "0.000" if float(text) == 0 else text.replace("-", "−")
+
+
+def write_interval(low: float, high: float) -> str:
+    """Return the interval of a difference, each end with its sign.
+
+    >>> write_interval(-0.01, 0.02)
+    '[−0.010, +0.020]'
+    """
+    return f"[{write_signed(low)}, {write_signed(high)}]"
+
+
+def write_names(names: Sequence[str]) -> str:
+    """Return names as an English list.
+
+    >>> write_names(["a", "b", "c"])
+    'a, b and c'
+    """
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def count_nouns(count: int, noun: str) -> str:
+    """Return a count with its noun in the number that fits.
+
+    >>> count_nouns(1, "seed"), count_nouns(5, "seed")
+    ('1 seed', '5 seeds')
+    """
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def write_seconds(seconds: float) -> str:

@@ -4,37 +4,64 @@ All is read once and serves every seed and stage of the cell. Nothing is trained
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from transformers import PreTrainedTokenizerFast
 
 from distilro.artifacts import hash_file
 from distilro.corpora.examples import Examples, read_examples
+from distilro.distillation.cell_settings import CellSettings
 from distilro.distillation.teachers import identify_teacher, read_teacher_probabilities
 from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.token_cache import encode_once
+from distilro.recipes import name_stage
 from distilro.training.epochs import TaskData
+
+HeldOut = Mapping[tuple[str, str], np.ndarray]  # (task, stage) -> rows not to be read, bool [N]
 
 
 @dataclass(frozen=True)
 class TeacherFolders:
-    """Where a cell's teachers lie: of which scope each answers for a task, and with which seeds."""
+    """Where a cell's teachers lie, and how they speak together; see `ensembles`."""
 
     models: Path  # results/<scenario>/models
     scopes: Mapping[str, Mapping[str, str]]  # teacher -> task -> scope
     seeds: Mapping[str, Sequence[int]]  # teacher -> its seeds
+    how: str = "mean_probability"
+    temperature: float = 1.0
+    every_seed: bool = False
+    out_of_fold: bool = False
+
+    @classmethod
+    def of_recipe(cls, settings: CellSettings, models: Path) -> "TeacherFolders":
+        """Return the teachers that a cell's recipe asks for."""
+        recipe = settings.recipe
+        return cls(
+            models,
+            settings.teacher_scopes,
+            settings.teacher_seeds,
+            how=recipe.ensemble,
+            temperature=recipe.temperature,
+            every_seed=recipe.teacher_seeds == "all",
+            out_of_fold=recipe.teacher_logits == "out_of_fold",
+        )
 
     def find(self, task: str, seed: int) -> list[Path]:
-        """Return each teacher's model of the same seed, or the only one it has."""
+        """Return each teacher's model: of the same seed, or its only one; or those of all seeds."""
+        suffix = "-folds" if self.out_of_fold else ""
         return [
-            self.models / teacher / scopes[task] / f"seed{self._choose_seed(teacher, seed)}"
+            self.models / teacher / scopes[task] / f"seed{chosen}{suffix}"
             for teacher, scopes in self.scopes.items()
+            for chosen in self._choose_seeds(teacher, seed)
         ]
 
-    def _choose_seed(self, teacher: str, seed: int) -> int:
+    def _choose_seeds(self, teacher: str, seed: int) -> Sequence[int]:
         seeds = self.seeds[teacher]
-        return seed if seed in seeds else seeds[0]
+        if self.every_seed:
+            return seeds
+        return (seed,) if seed in seeds else seeds[:1]
 
 
 @dataclass(frozen=True)
@@ -55,32 +82,52 @@ class Reader:
     def read(self, path: Path) -> Tokenized:
         """Return a file's examples, tokenised now or taken from the tokens that were kept."""
         examples = read_examples(path)
-        tokens = encode_once(self.kept, self.tokenizer, examples.text, self.max_tokens)
-        return Tokenized(examples, tokens, hash_file(path))
+        return Tokenized(examples, self.encode(examples.text), hash_file(path))
+
+    def encode(self, texts: Sequence[str]) -> RaggedTokens:
+        """Return texts tokenised, now or before."""
+        return encode_once(self.kept, self.tokenizer, texts, self.max_tokens)
 
 
 class CellData:
-    """The mixtures of a cell's stages, by task, and its teachers' answers."""
+    """The mixtures of a cell's stages, by task, and its teachers' answers.
 
-    def __init__(
-        self,
-        reader: Reader,
-        results: Path,
-        *,
-        tasks: Sequence[str],
-        stages: Sequence[str],
-        teachers: TeacherFolders,
-    ) -> None:
-        self.results, self.tasks, self.teachers = results, tasks, teachers
+    `mixtures` holds them by (task, stage), with those that an adversary reads without labels.
+    """
+
+    def __init__(self, reader: Reader, settings: CellSettings, results: Path) -> None:
+        self.reader, self.results = reader, results
+        self.tasks, self.recipe = settings.tasks, settings.recipe
+        self.teachers = TeacherFolders.of_recipe(settings, results / "models")
+        # subtle: what an adversary is shown counts, too: a model has read it, if not its labels.
         self.mixtures = {
-            (task, stage): reader.read(results / "mixtures" / task / f"{stage}.parquet")
-            for stage in dict.fromkeys(stages)
-            for task in tasks
+            (task, stage): self.read_mixture(task, stage)
+            for stage in dict.fromkeys(map(name_stage, self._list_stages()))
+            for task in self.tasks
         }
 
-    def gather(self, stage: str, seed: int) -> list[TaskData]:
+    def read_mixture(self, task: str, stage: str) -> Tokenized:
+        """Return the mixture of a task for a stage's name."""
+        return self.reader.read(self.results / "mixtures" / task / f"{stage}.parquet")
+
+    def gather_targets(self, hold_out: HeldOut | None = None) -> RaggedTokens | None:
+        """Return the texts of every task that an adversary is shown without their labels."""
+        if self.recipe.adversary is None:
+            return None
+        stage = name_stage(self.recipe.adversary.target)
+        parts = [self.mixtures[task, stage].tokens for task in self.tasks]
+        if hold_out is not None:
+            kept = [np.flatnonzero(~hold_out[task, stage]) for task in self.tasks]
+            parts = [part.select(rows) for part, rows in zip(parts, kept, strict=True)]
+        return RaggedTokens.join(parts)
+
+    def gather(self, stage: str, seed: int, hold_out: HeldOut | None = None) -> list[TaskData]:
         """Return every task's mixture of a stage with what this seed's teachers say about it."""
-        return [self._join(task, stage, seed) for task in self.tasks]
+        data = [self._join(task, stage, seed) for task in self.tasks]
+        if hold_out is None:
+            return data
+        kept = [np.flatnonzero(~hold_out[task, stage]) for task in self.tasks]
+        return [part.select(rows) for part, rows in zip(data, kept, strict=True)]
 
     def list_hashes(self) -> dict[str, str]:
         """Return <task>/<stage> -> the hash of its file."""
@@ -94,12 +141,31 @@ class CellData:
             for folder in self.teachers.find(task, seed)
         }
 
+    def _list_stages(self) -> list[Mapping[str, float]]:
+        """Return what the cell's models read: every stage, then an adversary's texts."""
+        adversary = self.recipe.adversary
+        return [*self.recipe.stages, *([] if adversary is None else [adversary.target])]
+
     def _join(self, task: str, stage: str, seed: int) -> TaskData:
         part = self.mixtures[task, stage]
+        data = TaskData.join(part.examples, part.tokens, self._ask(task, stage, seed))
+        if self.recipe.votes is not None:
+            data = replace(data, votes=part.examples.votes)
+        if self.recipe.adversary is not None:
+            data = replace(data, source=np.array([lang == "en" for lang in part.examples.lang]))
+        return data
+
+    def _ask(self, task: str, stage: str, seed: int) -> np.ndarray | None:
+        """Return what a seed's teachers say together about a mixture, [N, L]; None without any."""
         folders = self.teachers.find(task, seed)
-        teacher = None
-        if folders:
-            teacher = read_teacher_probabilities(
-                self.results, folders, examples=part.examples, stem=f"{task}-{stage}"
-            )
-        return TaskData.join(part.examples, part.tokens, teacher)
+        if not folders:
+            return None
+        return read_teacher_probabilities(
+            self.results,
+            folders,
+            examples=self.mixtures[task, stage].examples,
+            # The logits of folds are kept for all mixtures of a task together.
+            stem=task if self.teachers.out_of_fold else f"{task}-{stage}",
+            how=self.teachers.how,
+            temperature=self.teachers.temperature,
+        )

@@ -2,8 +2,9 @@
 
 Two files: `<name>.safetensors` with ids, text hashes and logits, and `<name>.json`, written last,
 with everything that must fit before a logit may be believed: the teacher's weights, its tokenizer
-and truncation, the task's labels in their order, and the hash of the tensors. A reader that finds
-anything else refuses; it never guesses, fills or skips.
+and truncation, whether it learned the rows that it answers for, the task's labels in their order,
+and the hash of the tensors. A reader that finds anything else refuses; it never guesses, fills or
+skips.
 
 Axes: N rows of the mixture, L labels.
 """
@@ -20,20 +21,25 @@ from distilro.artifacts import hash_file, read_json, write_atomically, write_jso
 from distilro.corpora.examples import Examples, Task
 from distilro.errors import IntegrityError
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 
 
 @dataclass(frozen=True)
 class TeacherIdentity:
-    """Which teacher answered: any difference makes other logits."""
+    """Which teacher answered: any difference makes other logits.
+
+    `folds` is None for one model, which answers in-sample for what it learned, or k for a set of k
+    fold models, of which none answers for a row that it learned (see `folds`); `weights` is then
+    the hash of all theirs.
+    """
 
     recipe: str
     scope: str
     seed: int
     weights: str  # SHA-256 of the weights file
-    tokenizer: str  # SHA-256 of the tokenizer file, or "" for a linear model
+    tokenizer: str  # SHA-256 of the tokenizer file; of config.json for a linear model
     max_tokens: int  # 0: no truncation
-    fold: int | None = None
+    folds: int | None = None
 
 
 def write_logits(
@@ -73,8 +79,9 @@ def read_logits(path: str | Path, *, examples: Examples, teacher: TeacherIdentit
     """Return the stored logits of exactly these examples, float32 [N, L], in their order.
 
     Raises:
-        IntegrityError: another teacher, tokenizer, label order, truncation or version; other
-            bytes than were written; an example that is missing or whose text differs.
+        IntegrityError: another teacher, tokenizer, label order, truncation or version; in-sample
+            logits where out-of-fold ones are asked for, or the other way round; other bytes than
+            were written; an example that is missing or whose text differs.
     """
     path = Path(path)
     header = read_json(path.with_suffix(".json"))
@@ -110,11 +117,13 @@ def _describe(task: Task, teacher: TeacherIdentity) -> dict[str, Any]:
 def _compare_headers(path: Path, got: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     flat_got, flat_expected = _flatten(got), _flatten(expected)
     for key, value in flat_expected.items():
-        if flat_got.get(key) != value:
+        # subtle: `folds` may be None, which an absent entry is not.
+        if key not in flat_got or flat_got[key] != value:
+            got_value = repr(flat_got[key]) if key in flat_got else "absent"
             raise IntegrityError(
                 f"{path.with_suffix('.json')}: these logits are not the ones asked for: {key} is "
-                f"{flat_got.get(key)!r}, expected {value!r}. Nothing was used; delete the store "
-                "and run the stage logits again."
+                f"{got_value}, expected {value!r}. Nothing was used; delete the store and run the "
+                "stage logits again."
             )
 
 

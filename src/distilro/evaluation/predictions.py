@@ -6,7 +6,7 @@ of rows, so that a reader needs no second file. Axes: N rows, L labels in the ta
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from distilro.corpora.examples import KINDS, Task
 from distilro.errors import DataError, IntegrityError
 
 SCHEMA_VERSION = 1
-VARIANTS = ("official", "stripped")
+VARIANTS = ("official", "stripped", "cedilla", "upper_case", "typos")
 
 _METADATA_KEY = b"distilro"
 _CELL_FIELDS = ("recipe", "scope", "seed", "test_set", "language", "variant", "model_hash")
@@ -31,7 +31,8 @@ _SUM_TOLERANCE = 1e-3  # a float32 softmax is far closer; sigmoids in its place 
 class Predictions:
     """The probabilities of one model (`recipe`, `scope`, `seed`) for one test set.
 
-    `variant` says what was shown to the model: the texts as published, or without diacritics.
+    `variant` says what was shown to the model: "official", the texts as published, or the
+    perturbation of them that it names (corpora/perturbations.py).
     `gold` and `observed` mean what `target` and `observed` mean in Examples: a multi-class row may
     hold a set of labels, a multi-label entry may be unobserved.
     """
@@ -156,6 +157,26 @@ def read_predictions(path: str | Path) -> Predictions:
     )
     check_predictions(predictions, str(path))
     return predictions
+
+
+def read_official(paths: Iterable[str | Path], *, language: str = "ro") -> list[Predictions]:
+    """Read files that must all hold official predictions of texts in `language`, in their order.
+
+    Raises:
+        DataError: one of them is of another variant or language, or see `read_predictions`.
+        IntegrityError: see `read_predictions`.
+    """
+    read = []
+    for path in paths:
+        predictions = read_predictions(path)
+        got = (predictions.variant, predictions.language)
+        if got != (VARIANTS[0], language):
+            raise DataError(
+                f"{path}: expected {VARIANTS[0]} predictions of texts in {language!r}, got "
+                f"{got[0]} ones in {got[1]!r}. Nothing was measured. Leave this file out."
+            )
+        read.append(predictions)
+    return read
 
 
 def _to_array(column: pa.ChunkedArray, width: int, dtype: type) -> np.ndarray:

@@ -1,9 +1,9 @@
 """Scores: every metric of a predictions file, with interval and count, in long form.
 
-A test set has up to three variants. "official" holds its rows as published; "deduplicated" leaves
-out the rows that have an exact or near copy in any training split, as the audit lists them;
-"stripped" holds predictions made from texts without diacritics, and is scored when given. Rows
-are put in the order of their ids, so that the resamples of two models meet the same items.
+A test set has several variants. "official" holds its rows as published; "deduplicated" leaves out
+the rows that have an exact or near copy in any training split, as the audit lists them; the others
+hold predictions made from perturbed texts (corpora/perturbations.py), and are scored when given.
+Rows are put in the order of their ids, so that the resamples of two models meet the same items.
 """
 
 import json
@@ -26,7 +26,7 @@ from distilro.evaluation.predictions import Predictions
 from distilro.evaluation.statistics import Bootstrap, Interval, bootstrap_intervals
 
 SCHEMA_VERSION = 1
-VARIANTS = ("official", "deduplicated", "stripped")
+VARIANTS = ("official", "deduplicated", "stripped", "cedilla", "upper_case", "typos")
 
 _METADATA_KEY = b"distilro"
 _TYPES = {str: pa.string(), int: pa.int64(), float: pa.float64()}

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import nn
 from transformers import (
     AutoConfig,
@@ -25,10 +24,11 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from distilro.artifacts import hash_file, read_json, write_atomically, write_json
+from distilro.artifacts import hash_file, read_json, write_json
 from distilro.encoder_settings import ScratchSettings
 from distilro.errors import IntegrityError, SettingsError
 from distilro.modeling.tokenization import save_tokenizer
+from distilro.modeling.weights import collect_weights, halve_weights, write_tensors
 
 ARCHITECTURES = ("bert", "distilbert", "roberta", "xlm-roberta")
 WEIGHTS = "model.safetensors"
@@ -50,7 +50,7 @@ def load_encoder(folder: str | Path) -> tuple[PreTrainedModel, PretrainedConfig]
     model, missing = _load(AutoModel, folder, config)
     if missing:
         raise IntegrityError(_describe_missing(folder, missing))
-    return model, config
+    return model, model.config  # subtle: the folder's own names the type of the stored weights
 
 
 def load_masked_model(folder: str | Path) -> tuple[PreTrainedModel, bool]:
@@ -162,17 +162,35 @@ def save_encoder(
     encoder: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     card: Mapping[str, Any],
+    *,
+    half: bool = False,
 ) -> None:
     """Write an encoder's folder file by file, each atomically, card.json last.
 
-    The card gets the number of parameters and the hashes of weights and tokenizer.
+    The card gets the number of parameters, tied ones once, and the hashes of weights and tokenizer.
+
+    Args:
+        folder: where to write.
+        encoder: it alone or with its head for masked tokens, which is then kept for a later
+            adaptation; `load_encoder` opens both alike.
+        tokenizer: its tokenizer.
+        card: what else there is to say about it.
+        half: store float16, in half the space. The rounding (see `halve_weights`) is for good,
+            though the folder is opened in float32 as any other.
+
+    Raises:
+        ExportError: a weight is too large for float16; nothing is written.
     """
     folder = Path(folder)
-    write_weights(folder / WEIGHTS, encoder)
-    write_json(folder / "config.json", describe_config(encoder))
+    weights = collect_weights(encoder)
+    config = describe_config(encoder)
+    if half:
+        weights, config = halve_weights(weights), {**config, "dtype": "float16"}
+    write_tensors(folder / WEIGHTS, weights)
+    write_json(folder / "config.json", config)
     save_tokenizer(folder, tokenizer, count_positions(encoder.config))
     written = {
-        "parameters": sum(parameter.numel() for parameter in encoder.parameters()),
+        "parameters": sum(value.numel() for value in weights.values()),
         "weights": hash_file(folder / WEIGHTS),
         "tokenizer": hash_file(folder / "tokenizer.json"),
     }
@@ -181,11 +199,7 @@ def save_encoder(
 
 def write_weights(path: str | Path, module: nn.Module) -> None:
     """Write a module's weights as safetensors, atomically; equal weights are equal bytes."""
-    tensors = {
-        name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()
-    }
-    with write_atomically(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
+    write_tensors(path, collect_weights(module))
 
 
 def describe_config(encoder: PreTrainedModel) -> dict[str, Any]:

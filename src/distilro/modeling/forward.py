@@ -9,6 +9,7 @@ It knows encoders with a norm after each residual sum: BERT, RoBERTa, XLM-RoBERT
 Axes: S places of a batch (see `token_batches`), H width of a state.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -64,10 +65,34 @@ def compute_states(
         dtype: of the activations: torch.float32 or torch.bfloat16.
         dropout: see DropoutRates; drawn from torch's generator.
     """
+    walk = _walk(encoder, batch, dtype, dropout)
+    return deque(walk, maxlen=1).pop()  # all but the last may be forgotten on the way
+
+
+def compute_all_states(
+    encoder: PreTrainedModel,
+    batch: TokenBatch,
+    *,
+    dtype: torch.dtype = torch.float32,
+    dropout: DropoutRates = NO_DROPOUT,
+) -> list[Tensor]:
+    """Return every hidden state of every place of a batch, each [S, H] in `dtype`.
+
+    The embeddings come first, then what each layer made of them; the last one is what
+    `compute_states` returns for the same arguments, which mean the same.
+    """
+    return list(_walk(encoder, batch, dtype, dropout))
+
+
+def _walk(
+    encoder: PreTrainedModel, batch: TokenBatch, dtype: torch.dtype, dropout: DropoutRates
+) -> Iterator[Tensor]:
+    """Yield the embeddings and each layer's output, [S, H]."""
     config = encoder.config
     activate = ACT2FN[getattr(config, "hidden_act", None) or config.activation]
     heads = config.num_attention_heads
     states = drop(_embed(encoder, batch).to(dtype), dropout.states)
+    yield states
     for layer in _list_layers(encoder):
         joined = _multiply(states, (layer.query, layer.key, layer.value))  # [S, 3 * H]
         gathered = attend(batch, joined, heads, dropout.attention)
@@ -76,7 +101,7 @@ def compute_states(
         inner = activate(_multiply(states, (layer.widen,)))
         outer = _multiply(inner, (layer.narrow,))
         states = _normalise(drop_and_add(outer, states, dropout.states), layer.output_norm)
-    return states
+        yield states
 
 
 def _embed(encoder: PreTrainedModel, batch: TokenBatch) -> Tensor:

@@ -7,7 +7,7 @@ of what to train are made elsewhere.
 Axes: N texts, B texts of a batch, H width of a state, L labels in the task's order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,12 @@ from distilro.modeling.encoders import (
     load_encoder,
     write_weights,
 )
-from distilro.modeling.forward import NO_DROPOUT, DropoutRates, compute_states
+from distilro.modeling.forward import (
+    NO_DROPOUT,
+    DropoutRates,
+    compute_all_states,
+    compute_states,
+)
 from distilro.modeling.precision import TYPES
 from distilro.modeling.ragged import RaggedTokens, cut_by_tokens
 from distilro.modeling.token_batches import TokenBatch, pad_batch
@@ -80,12 +85,33 @@ class Classifier(nn.Module):
             batch: the tokens of B texts.
             precision: "fp32" or "bf16", of the encoder's activations; all after it is float32.
         """
+        return self.classify(task, self.pool_texts(batch, precision))
+
+    def compute_states(self, batch: TokenBatch, precision: str) -> Tensor:
+        """Return the last state of every place of a batch, [S, H]."""
+        return self._run(compute_states, batch, precision)
+
+    def compute_all_states(self, batch: TokenBatch, precision: str) -> list[Tensor]:
+        """Return the states after the embeddings and after every layer, each [S, H]."""
+        return self._run(compute_all_states, batch, precision)
+
+    def pool_texts(self, batch: TokenBatch, precision: str) -> Tensor:
+        """Return one vector for each text of a batch, float32 [B, H]."""
+        return self.pool_states(batch, self.compute_states(batch, precision))
+
+    def pool_states(self, batch: TokenBatch, states: Tensor) -> Tensor:
+        """Return one vector for each text, float32 [B, H], of its places' states [S, H]."""
+        return batch.average(states) if self.pooling == "mean" else batch.take_first(states)
+
+    def classify(self, task: str, pooled: Tensor) -> Tensor:
+        """Return the logits [B, L] of one task from pooled vectors [B, H]."""
+        # The head costs nothing, and logits are stored and compared: they stay in full precision.
+        return self.heads[task](drop(pooled, self.dropout if self.training else 0.0))
+
+    def _run(self, compute: Callable[..., Any], batch: TokenBatch, precision: str) -> Any:  # noqa: ANN401
         check_length(self.encoder.config, batch.longest)
         rates = self.encoder_dropout if self.training else NO_DROPOUT
-        states = compute_states(self.encoder, batch, dtype=TYPES[precision], dropout=rates)
-        pooled = batch.average(states) if self.pooling == "mean" else batch.take_first(states)
-        # The head costs nothing, and logits are stored and compared: they stay in full precision.
-        return self.heads[task](drop(pooled, self.dropout if self.training else 0.0))  # [B, L]
+        return compute(self.encoder, batch, dtype=TYPES[precision], dropout=rates)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Axes: N texts, B texts of a batch, T tokens of its longest text.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,13 @@ class RaggedTokens:
         # The place of each taken token: its place in its text, moved to where the text starts.
         places = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
         return RaggedTokens(self.ids[places], offsets)
+
+    @classmethod
+    def join(cls, parts: "Sequence[RaggedTokens]") -> "RaggedTokens":
+        """Return the texts of all parts, one part after the other."""
+        lengths = np.concatenate([part.lengths for part in parts])
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        return cls(np.concatenate([part.ids for part in parts]), offsets)
 
     def pad(self, rows: np.ndarray, pad_id: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (ids, mask), both int64 [B, T], of the texts at `rows`; T is their longest.

@@ -1,4 +1,4 @@
-"""Any trained model as a source of logits: the linear baseline or an encoder with heads.
+"""Any trained model as a source of logits: a baseline or an encoder with heads.
 
 Torch is loaded only for the latter.
 """
@@ -12,6 +12,7 @@ import numpy as np
 from distilro.artifacts import read_json
 from distilro.corpora.examples import Task
 from distilro.errors import IntegrityError
+from distilro.modeling.majority import load_majority
 
 
 class Scorer(Protocol):
@@ -42,6 +43,8 @@ def load_scorer(folder: str | Path, *, device: str = "cpu", threads: int = 1) ->
         from distilro.modeling.linear import load_linear  # noqa: PLC0415 - scikit-learn: a second
 
         return load_linear(folder)
+    if model_format == "distilro-majority":
+        return load_majority(folder)
     if model_format == "distilro-encoder":
         import torch  # noqa: PLC0415 - seconds
 

@@ -1,13 +1,13 @@
 """Training a classifier: one or several tasks, gold labels and teachers.
 
 All batches are laid out first, then stepped through (see `loop`); after each epoch the caller is
-asked for validation scores, and the best weights are kept. It knows no metric: targets and the
-score function come as arguments. The only files it writes are checkpoints, where it is given them.
+asked for validation scores, and the best weights are kept. It knows no metric and no loss: both
+come with the goal. The only files it writes are checkpoints, where it is given them.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,18 +18,15 @@ from distilro.training.batches import Batch, BatchLimits, measure_padding, plan_
 from distilro.training.checkpoints import Checkpoints
 from distilro.training.epochs import LaidOutBatch, TaskData, lay_out_epoch
 from distilro.training.loop import Learner, StepSettings, keep_result, run_steps
-from distilro.training.objectives import (
-    compute_gold_loss,
-    compute_teacher_loss,
-    compute_teacher_weight,
-    mix_losses,
-)
-from distilro.training.optimisation import build_optimiser
+from distilro.training.objective import Objective
+from distilro.training.optimisation import add_parameters, build_optimiser
+from distilro.training.weighting import build_weighting
 from distilro.training.workers import ALONE, Workers
 
 ScoreFunction = Callable[[nn.Module], Mapping[str, float]]
 
 _BEST = "best."
+_REMEMBERED = ("history", "best_step", "best_score")
 
 
 @dataclass(frozen=True)
@@ -45,9 +42,20 @@ class LoopSettings:
     clip_norm: float
     precision: str  # "bf16" or "fp32"
     sampling: str | float
-    anneal: str | float | None
     seed: int
     packed: bool = False
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is wanted of a training: a score to choose the best epoch by, and a loss.
+
+    `score` maps the classifier to task -> validation score, higher is better; their mean chooses,
+    the first of equals. `objective` is the loss, fresh; None is that of the labels alone.
+    """
+
+    score: ScoreFunction
+    objective: Objective | None = None
 
 
 @dataclass
@@ -72,7 +80,7 @@ def train_classifier(
     classifier: nn.Module,
     data: Sequence[TaskData],
     settings: LoopSettings,
-    score: ScoreFunction,
+    goal: Goal,
     *,
     checkpoints: Checkpoints | None = None,
     workers: Workers = ALONE,
@@ -83,8 +91,7 @@ def train_classifier(
         classifier: called as classifier(task name, token batch, precision) -> logits [B, L].
         data: the tasks in their order, each once.
         settings: see LoopSettings.
-        score: classifier -> task -> validation score, higher is better; their mean chooses the
-            best epoch, the first of equals.
+        goal: what chooses the best epoch, and what is minimised.
         checkpoints: where to go on from and what to keep for another time; None keeps nothing.
         workers: the processes that train this one classifier together.
 
@@ -93,14 +100,18 @@ def train_classifier(
         StopRequestedError: a signal asked to stop.
     """
     began = time.perf_counter()
-    work = _ClassifierWork(classifier, data, settings, score, workers)
+    if goal.objective is None:
+        plain = Objective(build_weighting("fixed", [part.task.name for part in data], {}))
+        goal = replace(goal, objective=plain)
+    work = _ClassifierWork(classifier, data, settings, goal, workers)
     optimiser = build_optimiser(
         classifier,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         layer_decay=settings.layer_decay,
     )
-    learner = Learner(classifier, optimiser)
+    add_parameters(optimiser, work.objective.module, settings.learning_rate, settings.weight_decay)
+    learner = Learner(classifier, optimiser, work.objective.module)
     steps = StepSettings(
         settings.learning_rate, settings.warmup_share, settings.clip_norm, settings.seed
     )
@@ -114,22 +125,6 @@ def train_classifier(
     return work.training
 
 
-def compute_losses(
-    classifier: nn.Module, batch: LaidOutBatch, teacher_weight: float, precision: str
-) -> Tensor:
-    """Return the loss of each example of a batch, float32 [B].
-
-    A teacher of weight 0 is not looked at, so that such a student is the supervised model to the
-    last bit.
-    """
-    kind = batch.task.kind
-    logits = classifier(batch.task.name, batch.tokens, precision)  # [B, L]
-    losses = compute_gold_loss(kind, logits, batch.target, batch.observed)
-    if batch.teacher is None or teacher_weight == 0.0:
-        return losses
-    return mix_losses(losses, compute_teacher_loss(kind, logits, batch.teacher), teacher_weight)
-
-
 class _ClassifierWork:
     """The steps of one classifier's training, epoch by epoch; see `loop.Work`."""
 
@@ -140,11 +135,11 @@ class _ClassifierWork:
         classifier: nn.Module,
         data: Sequence[TaskData],
         settings: LoopSettings,
-        score: ScoreFunction,
+        goal: Goal,
         workers: Workers,
     ) -> None:
-        self.classifier, self.settings, self.score = classifier, settings, score
-        self.workers = workers
+        self.classifier, self.settings, self.workers = classifier, settings, workers
+        self.score, self.objective = goal.score, goal.objective
         self.by_task = {part.task.name: part for part in data}
         lengths = {name: part.tokens.lengths for name, part in self.by_task.items()}
         self.plan = plan_epochs(
@@ -156,6 +151,7 @@ class _ClassifierWork:
         )
         self.places = [(e, b) for e, epoch in enumerate(self.plan) for b in range(len(epoch))]
         self.total_steps = len(self.places)
+        self.objective.begin(len(self.plan[0]))
         self.training = Training(
             steps=self.total_steps,
             tokens=sum(int(lengths[b.task][b.rows].sum()) for epoch in self.plan for b in epoch),
@@ -170,12 +166,14 @@ class _ClassifierWork:
         settings = self.settings
         epoch, place = self.places[step]
         batch = self._lay_out(epoch)[place]
-        weight = compute_teacher_weight(settings.anneal, step, self.total_steps)
+        self.objective.prepare_step(self.classifier, step)
         self.classifier.train()
-        losses = compute_losses(self.classifier, batch, weight, settings.precision)
+        losses, added = self.objective.compute_losses(
+            self.classifier, batch, settings.precision, (step, self.total_steps)
+        )
         total = losses.sum() * self._count_in(step)
         self.losses.append(total.detach() / len(self.plan[epoch][place].rows))
-        return total * batch.share
+        return total * batch.share if added is None else total * batch.share + added
 
     def describe(self, step: int) -> str:
         """Name the step's task and examples."""
@@ -193,9 +191,8 @@ class _ClassifierWork:
         mean = float(np.mean(list(scores.values())))
         loss = float(self._add_up_losses().mean())
         self.losses = []
-        training.history.append(
-            {"epoch": epoch + 1, "step": step + 1, "loss": loss, "valid": scores, "score": mean}
-        )
+        told = {"epoch": epoch + 1, "step": step + 1, "loss": loss, "valid": scores, "score": mean}
+        training.history.append({**told, **self.objective.finish_epoch(scores)})
         if training.best_score is None or mean > training.best_score:
             training.best_score, training.best_step = mean, step + 1
             self.best = {
@@ -213,9 +210,9 @@ class _ClassifierWork:
         tensors = {_BEST + name: value for name, value in self.best.items()}
         if self.losses:
             tensors["losses"] = self._add_up_losses()
-        training = self.training
-        kept = ("history", "best_step", "best_score")
-        return tensors, {name: getattr(training, name) for name in kept}
+        own, values = self.objective.remember()
+        training = {name: getattr(self.training, name) for name in _REMEMBERED}
+        return {**tensors, **own}, {"training": training, "objective": values}
 
     def recall(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Take up what `remember` returned."""
@@ -228,8 +225,9 @@ class _ClassifierWork:
         # What is kept was added up already: one worker brings it in, and the others nothing.
         share = float(self.workers.rank == 0)
         self.losses = list(tensors["losses"].to(device) * share) if "losses" in tensors else []
-        for name, value in values.items():
+        for name, value in values["training"].items():
             setattr(self.training, name, value)
+        self.objective.recall(tensors, values["objective"])
 
     def _add_up_losses(self) -> Tensor:
         """Return the mean loss of each step of the present epoch, over all workers."""

@@ -23,7 +23,8 @@ from distilro.training.batches import Batch
 class TaskData:
     """The training examples of one task: N texts, L labels.
 
-    `teacher` holds a teacher's probabilities float32 [N, L], or None without one.
+    What is None is not laid out. `teacher` holds teachers' probabilities; a row of `votes` without
+    votes is NaN; `source` says whether a text is in the language that an adversary comes from.
     """
 
     task: Task
@@ -31,7 +32,13 @@ class TaskData:
     tokens: RaggedTokens
     target: np.ndarray  # float32 [N, L]
     observed: np.ndarray  # bool [N, L]
-    teacher: np.ndarray | None = None
+    teacher: np.ndarray | None = None  # float32 [N, L]
+    votes: np.ndarray | None = None  # float32 [N, L]
+    source: np.ndarray | None = None  # bool [N]
+
+    def __len__(self) -> int:
+        """Return N."""
+        return len(self.ids)
 
     @classmethod
     def join(
@@ -39,6 +46,17 @@ class TaskData:
     ) -> "TaskData":
         """Return examples with their tokens and what a teacher says about them, as one."""
         return cls(examples.task, examples.id, tokens, examples.target, examples.observed, teacher)
+
+    def select(self, rows: np.ndarray) -> "TaskData":
+        """Return the examples at integer positions `rows`, in that order."""
+        parts = {name: getattr(self, name) for name in ("target", "observed", *_OPTIONAL)}
+        taken = {name: None if part is None else part[rows] for name, part in parts.items()}
+        ids = [self.ids[row] for row in rows.tolist()]
+        return TaskData(self.task, ids, self.tokens.select(rows), **taken)
+
+
+_OPTIONAL = ("teacher", "votes", "source")
+_LABELS = ("target", "observed", *_OPTIONAL)
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,8 @@ class LaidOutBatch:
     observed: Tensor  # bool [B, L]
     teacher: Tensor | None  # float32 [B, L]
     share: float
+    votes: Tensor | None = None  # float32 [B, L]
+    source: Tensor | None = None  # bool [B], in the processor's memory
 
 
 def lay_out_epoch(
@@ -82,24 +102,31 @@ def lay_out_epoch(
     for batch, token_batch in zip(batches, tokens, strict=True):
         start, end = taken[batch.task], taken[batch.task] + len(batch.rows)
         taken[batch.task] = end
-        target, observed, teacher = (
-            None if part is None else part[start:end] for part in labels[batch.task]
-        )
+        parts = {
+            name: None if part is None else part[start:end]
+            for name, part in labels[batch.task].items()
+        }
         task = by_task[batch.task].task
-        laid_out.append(LaidOutBatch(task, token_batch, target, observed, teacher, batch.share))
+        laid_out.append(LaidOutBatch(task, token_batch, share=batch.share, **parts))
     return laid_out
 
 
 def _gather_labels(
     data: TaskData, batches: Sequence[Batch], device: torch.device
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Return target, observed and teacher of a task's examples in the epoch's order."""
+) -> dict[str, Tensor | None]:
+    """Return targets and all that stands beside them, of a task's examples in the epoch's order."""
     rows = [batch.rows for batch in batches if batch.task == data.task.name]
     order = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-    parts = (data.target, data.observed, data.teacher)
-    return tuple(
-        None if part is None else torch.from_numpy(part[order]).to(device) for part in parts
-    )
+    parts = {name: getattr(data, name) for name in _LABELS}
+    gathered = {
+        name: None if part is None else torch.from_numpy(part[order])
+        for name, part in parts.items()
+    }
+    # What is read depends on `source`, so it stays where the plan is made.
+    return {
+        name: part if part is None or name == "source" else part.to(device)
+        for name, part in gathered.items()
+    }
 
 
 def _keep_together(batches: Sequence[TokenBatch], device: torch.device) -> list[TokenBatch]:

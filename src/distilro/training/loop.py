@@ -6,8 +6,8 @@ needs no random state but its step. A GPU is never waited for inside a step.
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -62,18 +62,23 @@ class StepSettings:
 
 @dataclass(frozen=True)
 class Learner:
-    """What a step changes: a model and its optimiser."""
+    """What a step changes: a model, what is learned beside it for a while, and their optimiser."""
 
     model: nn.Module
     optimiser: torch.optim.Optimizer
+    beside: nn.Module = field(default_factory=nn.Module)
+
+    def list_parameters(self) -> list[nn.Parameter]:
+        """Return every parameter that the optimiser changes."""
+        return [*self.model.parameters(), *self.beside.parameters()]
 
     def capture(self) -> dict[str, Tensor]:
         """Return weights and optimiser state by name; tied weights come once."""
         tensors = {}
-        for name, parameter in self.model.named_parameters():
-            tensors[f"model.{name}"] = parameter
+        for name, parameter in self._name_parameters():
+            tensors[name] = parameter
             for key, value in self.optimiser.state.get(parameter, {}).items():
-                tensors[f"optimiser.{key}.{name}"] = value
+                tensors[f"optimiser.{key}.{name.removeprefix('model.')}"] = value
         for name, buffer in self.model.named_buffers():
             tensors[f"model.{name}"] = buffer
         return tensors
@@ -83,15 +88,20 @@ class Learner:
         with torch.no_grad():
             for name, buffer in self.model.named_buffers():
                 buffer.copy_(tensors[f"model.{name}"])
-            for name, parameter in self.model.named_parameters():
-                parameter.copy_(tensors[f"model.{name}"])
+            for name, parameter in self._name_parameters():
+                parameter.copy_(tensors[name])
                 kept = {
-                    key: tensors[f"optimiser.{key}.{name}"].to(parameter.device)
+                    key: tensors[place].to(parameter.device)
                     for key in ("step", "exp_avg", "exp_avg_sq")
-                    if f"optimiser.{key}.{name}" in tensors
+                    if (place := f"optimiser.{key}.{name.removeprefix('model.')}") in tensors
                 }
                 if kept:
                     self.optimiser.state[parameter] = kept
+
+    def _name_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        for prefix, module in (("model", self.model), ("beside", self.beside)):
+            for name, parameter in module.named_parameters():
+                yield f"{prefix}.{name}", parameter
 
 
 def run_steps(
@@ -175,7 +185,7 @@ def _take_step(
     try:
         loss = work.compute_loss(step)
         loss.backward()
-        parameters = list(learner.model.parameters())
+        parameters = learner.list_parameters()
         workers.add_up_gradients(parameters)
         norm = measure_gradient(parameters)
         # The fused optimiser divides by the one and looks at the other by itself, on the device.

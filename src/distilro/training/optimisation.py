@@ -78,6 +78,16 @@ def build_optimiser(
     )
 
 
+def add_parameters(
+    optimiser: torch.optim.Optimizer, module: nn.Module, learning_rate: float, weight_decay: float
+) -> None:
+    """Let an optimiser change a module's parameters, too, at its highest rate."""
+    for parameter in module.parameters():
+        decay = weight_decay if parameter.ndim > 1 else 0.0
+        group = {"weight_decay": decay, "lr": learning_rate, "peak": learning_rate}
+        optimiser.add_param_group({"params": [parameter], **group})
+
+
 def set_learning_rate(optimiser: torch.optim.Optimizer, factor: float) -> None:
     """Set every group's rate to `factor` times its peak."""
     for group in optimiser.param_groups:

@@ -93,10 +93,10 @@ def adapt_encoder(
         "epochs": settings.epochs,
         "steps": len(plan),
         "tokens": sum(int(tokens.lengths[rows].sum()) for rows in plan),
-        "padding_share": _measure_padding(plan, tokens.lengths),
+        "padding_share": measure_plan_padding(plan, tokens.lengths),
         "precision": precision,
         "held_out_loss": {"before": before, "after": after},
-        "loss_curve": _thin_out(torch.stack(work.losses).tolist()),
+        "loss_curve": thin_out(torch.stack(work.losses).tolist()),
     }
 
 
@@ -146,10 +146,11 @@ def predict_masked(
     dtype = TYPES[precision]
     states = compute_states(model.base_model, batch, dtype=dtype)  # [S, H]
     with torch.autocast(states.device.type, dtype, enabled=precision == "bf16"):
-        return _project(model, states[places])
+        return project_masked(model, states[places])
 
 
-def _project(model: PreTrainedModel, chosen: Tensor) -> Tensor:
+def project_masked(model: PreTrainedModel, chosen: Tensor) -> Tensor:
+    """Return the logits [M, V] that a model's head for masked tokens gives states [M, H]."""
     if model.config.model_type == "bert":
         return model.cls(chosen)
     if model.config.model_type == "distilbert":
@@ -250,13 +251,14 @@ def _learn(work: _MaskedWork, learning_rate: float, checkpoints: Checkpoints | N
     )
 
 
-def _measure_padding(plan: Sequence[np.ndarray], lengths: np.ndarray) -> float:
+def measure_plan_padding(plan: Sequence[np.ndarray], lengths: np.ndarray) -> float:
+    """Return the share of padding among all tokens of the batches of a plan, in [0, 1)."""
     real = sum(int(lengths[rows].sum()) for rows in plan)
     padded = sum(int(lengths[rows].max()) * len(rows) for rows in plan)
     return 1 - real / padded
 
 
-def _thin_out(losses: Sequence[float]) -> list[list[float]]:
+def thin_out(losses: Sequence[float]) -> list[list[float]]:
     """Return at most `_CURVE_POINTS` pairs of last step and mean loss, of equal stretches."""
     stretches = np.array_split(np.asarray(losses), min(len(losses), _CURVE_POINTS))
     ends = np.cumsum([len(stretch) for stretch in stretches])

@@ -1,0 +1,125 @@
+"""Compare recipes with their references, and say what each dataset and task adds."""
+
+import argparse
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from distilro.artifacts import write_json
+from distilro.evaluation.comparisons import UNDECIDED, Pair, compare_family
+from distilro.evaluation.hypotheses import count_resamples
+from distilro.evaluation.influence import PlainCell, measure_influence
+from distilro.evaluation.predictions import Predictions, read_predictions
+from distilro.evaluation.runs import resample_runs
+from distilro.evaluation.statistics import Bootstrap
+from distilro.progress import show_progress
+from distilro.sections import Count, Name, Section
+from distilro.settings import EvaluationSettings, check_section
+
+SCHEMA_VERSION = 1
+
+logger = logging.getLogger(__name__)
+
+
+class PairSettings(Section):
+    """One pair of the family: a recipe and its reference on the test set of a task."""
+
+    task: Name = Field(description="The task whose Romanian test set both are tested on.")
+    recipe: Name = Field(description="The recipe that is judged.")
+    scope: Name = Field(description="Its scope: a task or a named set of tasks.")
+    reference: Name = Field(description="The recipe that it is judged against.")
+    reference_scope: Name = Field(description="The scope of the reference.")
+
+
+class CellSettings(Section):
+    """One plain recipe and scope: what it learned from."""
+
+    recipe: Name = Field(description="A recipe that differs from others in its data alone.")
+    scope: Name = Field(description="Its scope: a task or a named set of tasks.")
+    datasets: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1)]] = Field(
+        description="Task -> its training datasets.", min_length=1
+    )
+
+
+class CompareSettings(Section):
+    """The declared family, and the plain recipes whose data is compared."""
+
+    evaluation: EvaluationSettings = Field(description="Threshold and resamples.")
+    seeds_needed: Count = Field(description="Fewest seeds of a neural recipe behind a claim.")
+    family: tuple[PairSettings, ...] = Field(description="Every pair that is tested.")
+    cells: tuple[CellSettings, ...] = Field((), description="The plain recipes, for influence.")
+    deterministic: tuple[Name, ...] = Field(
+        (), description="Recipes that are the same for every seed: one is enough for a claim."
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--settings", required=True, help="JSON: the family, cells and resamples")
+    parser.add_argument(
+        "--predictions",
+        required=True,
+        nargs="+",
+        type=Path,
+        metavar="PARQUET",
+        help="official predictions on the Romanian test sets, every recipe and seed",
+    )
+    parser.add_argument("--out", required=True, type=Path, help="comparisons of the family, JSON")
+    parser.add_argument("--influence", required=True, type=Path, help="effects of data, JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Resample every predictions file once; write the comparisons and the influence."""
+    settings = check_section(CompareSettings, arguments.settings)
+    family = [Pair(**pair.model_dump()) for pair in settings.family]
+    bootstrap = choose_bootstrap(settings.evaluation, len(family))
+    runs = resample_runs(
+        read_each(arguments.predictions),
+        threshold=settings.evaluation.threshold,
+        bootstrap=bootstrap,
+    )
+    rows = compare_family(
+        family,
+        runs,
+        confidence=bootstrap.confidence,
+        seeds_needed=settings.seeds_needed,
+        deterministic=settings.deterministic,
+    )
+    cells = [_make_cell(cell) for cell in settings.cells]
+    influence = measure_influence(cells, runs, bootstrap.confidence)
+    header = {
+        "version": SCHEMA_VERSION,
+        "confidence": bootstrap.confidence,
+        "samples": bootstrap.samples,
+    }
+    declared = {"seeds_needed": settings.seeds_needed, "correction": "holm"}
+    write_json(arguments.out, header | declared | {"family": rows})
+    write_json(arguments.influence, header | {"rows": influence})
+    told = sum(row["verdict"] != UNDECIDED for row in rows)
+    logger.info("%d of %d pairs differ; %d additions", told, len(rows), len(influence))
+
+
+def choose_bootstrap(settings: EvaluationSettings, tests: int) -> Bootstrap:
+    """Return the resamples to draw: those asked for, or more where the family is large."""
+    asked = Bootstrap(settings.bootstrap_samples, settings.confidence, settings.seed)
+    needed = count_resamples(asked.samples, tests, asked.confidence)
+    if needed > asked.samples:
+        logger.info("%d resamples, not %d: a family of %d", needed, asked.samples, tests)
+    return replace(asked, samples=needed)
+
+
+def read_each(paths: Sequence[Path]) -> Iterator[Predictions]:
+    """Yield predictions file by file, so that one at a time is in memory."""
+    with show_progress(len(paths), what="reading predictions", unit="file") as bar:
+        for path in paths:
+            yield read_predictions(path)
+            bar.update()
+
+
+def _make_cell(cell: CellSettings) -> PlainCell:
+    datasets = {task: frozenset(names) for task, names in cell.datasets.items()}
+    return PlainCell(cell.recipe, cell.scope, datasets)

@@ -1,0 +1,82 @@
+"""The loyalty table: how far each student answers as its teacher does, over seeds.
+
+Values and intervals are means over the file's seeds; the measures are defined where they are
+computed (`distilro.evaluation`), and this module only lays them out.
+"""
+
+import math
+from collections.abc import Sequence
+
+from distilro.delivery.inputs import Source
+from distilro.delivery.tables import Cell, Table, count_nouns, write_names, write_words
+
+MEASURES = ("label", "probability", "regression")
+_MODEL = ("student", "student_scope", "teacher", "teacher_scope", "task", "test_set")
+
+
+def build_loyalty(source: Source) -> Table:
+    """Return a row per student, teacher and test set: the three loyalties with intervals."""
+    groups: dict[tuple[str, ...], list[Source]] = {}
+    for row in source.list("rows"):
+        groups.setdefault(tuple(row.get(name) for name in _MODEL), []).append(row)
+    head = [
+        *write_words("student", "teacher", "task"),
+        Cell("label", note="share of equal labels"),
+        Cell("probability", note="1 − root of the divergence"),
+        Cell("regression", note="correlation"),
+        Cell("rows"),
+    ]
+    return Table(
+        "Loyalty of students to their teachers",
+        head,
+        [_write_row(model, rows) for model, rows in groups.items()],
+    )
+
+
+def describe_loyalty(source: Source) -> str:
+    """Return which student keeps the most of its teachers' labels, and which the fewest."""
+    labels: dict[str, list[float]] = {}
+    for row in source.list("rows"):
+        value = row.open("label").number("value")
+        if math.isfinite(value):
+            labels.setdefault(row.get("student"), []).append(value)
+    means = {student: math.fsum(values) / len(values) for student, values in labels.items()}
+    if not means:
+        return "No loyalty is defined."
+    lowest, highest = min(means.values()), max(means.values())
+    if lowest == highest:
+        return f"{write_names(list(means))}: the same label as the teacher on {highest:.0%}."
+    return (
+        f"The mean share of equal labels goes from {lowest:.0%} ({_find_names(means, lowest)}) to "
+        f"{highest:.0%} ({_find_names(means, highest)})."
+    )
+
+
+def _find_names(means: dict[str, float], value: float) -> str:
+    return write_names([name for name, mean in means.items() if mean == value])
+
+
+def _write_row(model: tuple[str, ...], rows: Sequence[Source]) -> list[Cell]:
+    student, student_scope, teacher, teacher_scope, task, test_set = model
+    return [
+        Cell(student, note=student_scope if student_scope != task else ""),
+        Cell(teacher, note=teacher_scope if teacher_scope != task else ""),
+        Cell(task, note=test_set),
+        *(_write_measure([row.open(name) for row in rows]) for name in MEASURES),
+        Cell(
+            f"n={min(row.get('n') for row in rows):,}",
+            note=count_nouns(len({row.get("seed") for row in rows}), "seed"),
+            kind="number",
+        ),
+    ]
+
+
+def _write_measure(parts: Sequence[Source]) -> Cell:
+    value, low, high = (_average(parts, name) for name in ("value", "low", "high"))
+    if not math.isfinite(value):
+        return Cell("n/a", kind="missing")
+    return Cell(f"{value:.3f}", note=f"[{low:.3f}, {high:.3f}]", kind="number")
+
+
+def _average(parts: Sequence[Source], name: str) -> float:
+    return math.fsum(part.number(name) for part in parts) / len(parts)

@@ -1,0 +1,248 @@
+"""Training the models of one cell: every seed, stage by stage, and the models of its folds.
+
+A cell reads its data once for all its models. How a model begins, what it minimises and what is
+kept of it is decided here from the recipe; how it learns is the engine's matter. Which score
+chooses the best epoch comes as an argument. A training that is stopped leaves a checkpoint.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from distilro.artifacts import hash_file, hash_json, read_json
+from distilro.cards import list_versions
+from distilro.corpora.examples import Task
+from distilro.distillation.cell_data import CellData, HeldOut, Reader
+from distilro.distillation.cell_settings import CellPlaces, CellSettings, Machine
+from distilro.distillation.goals import ObjectiveParts
+from distilro.distillation.starts import build_start, find_start
+from distilro.modeling.heads import Classifier, save_classifier, score_tokens
+from distilro.modeling.ragged import RaggedTokens
+from distilro.modeling.tokenization import load_tokenizer
+from distilro.recipes import name_stage
+from distilro.training.batches import BatchLimits
+from distilro.training.checkpoints import Checkpoints
+from distilro.training.engine import Goal, LoopSettings, Training, train_classifier
+
+ScoreLogits = Callable[[Task, np.ndarray, np.ndarray, np.ndarray], float]
+
+_SCORING_TOKENS = 16_384  # tokens per validation batch: no gradients, so four times a training one
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model and how each of its stages went."""
+
+    classifier: Classifier
+    trainings: Sequence[Training]
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of all stages in this run."""
+        return round(sum(training.seconds for training in self.trainings), 3)
+
+
+class CellTrainer:
+    """One cell: its data, and how each of its models is trained."""
+
+    def __init__(
+        self,
+        settings: CellSettings,
+        places: CellPlaces,
+        machine: Machine,
+        score_logits: ScoreLogits,
+    ) -> None:
+        self.settings, self.places, self.machine = settings, places, machine
+        self.score_logits = score_logits
+        self.resumed: dict[str, int] = {}  # training -> step that it went on from
+        began = time.perf_counter()
+        self.tokenizer = load_tokenizer(self._find_tokenizer())
+        self.objectives = ObjectiveParts(settings, places, machine, self.tokenizer)
+        self.stages = [name_stage(stage) for stage in settings.recipe.stages]
+        self.reader = Reader(self.tokenizer, settings.max_tokens, places.results / "tokens")
+        self.data = CellData(self.reader, settings, places.results)
+        self.valid = {
+            task: self.reader.read(places.prepared / dataset / "valid.parquet")
+            for task, dataset in settings.validation.items()
+        }
+        self.tasks = [self.valid[task].examples.task for task in settings.tasks]
+        self.identity = self._identify()
+        self.loading_seconds = time.perf_counter() - began  # of data and models
+
+    def train(self, seed: int, hold_out: HeldOut | None = None) -> Trained:
+        """Train one model through all stages.
+
+        Args:
+            seed: of all its randomness.
+            hold_out: the rows that it must not read; checkpoints are kept for whole models alone.
+        """
+        machine = self.machine
+        began = time.perf_counter()
+        classifier = build_start(self.settings, self.places, self.tasks, seed).to(machine.device)
+        self.loading_seconds += time.perf_counter() - began
+        trainings = []
+        for number, stage in enumerate(self.stages):
+            data = self.data.gather(stage, seed, hold_out)
+            targets = self.data.gather_targets(hold_out)
+            training = train_classifier(
+                classifier,
+                data,
+                self._describe_loop(seed),
+                Goal(self._score, self.objectives.build(classifier, data, seed, targets)),
+                checkpoints=None if hold_out is not None else self._open_checkpoints(seed, number),
+                workers=machine.workers,
+            )
+            self._report(seed, stage, training)
+            trainings.append(training)
+        return Trained(classifier, trainings)
+
+    def write(self, trained: Trained, seed: int) -> dict:
+        """Write a model's folder but for its card, and return the card."""
+        folder = self.places.find_model(seed)
+        classifier, maximum = trained.classifier, self.settings.max_tokens
+        save_classifier(folder, classifier, self.tokenizer, self.tasks, maximum)
+        return {
+            **self.describe(trained, seed),
+            **self.identity,
+            "parameters": sum(parameter.numel() for parameter in classifier.parameters()),
+            "embedding_parameters": sum(
+                parameter.numel() for parameter in classifier.encoder.embeddings.parameters()
+            ),
+            "stages": [_describe_training(training) for training in trained.trainings],
+            "weights": hash_file(folder / "model.safetensors"),
+            "tokenizer": hash_file(folder / "tokenizer.json"),
+        }
+
+    def describe(self, trained: Trained, seed: int) -> dict:
+        """Return what every card of a model of this cell says."""
+        return {
+            "recipe": self.places.recipe,
+            "scope": self.places.scope,
+            "seed": seed,
+            "tasks": list(self.settings.tasks),
+            "max_tokens": self.settings.max_tokens,
+            "valid": _find_kept_scores(trained.trainings[-1]),
+        }
+
+    def score(self, classifier: nn.Module, task: str, tokens: RaggedTokens) -> np.ndarray:
+        """Return logits [N, L] of all texts, of which each worker scores its part."""
+        machine = self.machine
+        rows = machine.workers.take(np.arange(len(tokens)))
+        part = score_tokens(
+            classifier,
+            task,
+            tokens.select(rows),
+            batch_tokens=_SCORING_TOKENS,
+            precision=machine.precision,
+        )
+        logits = torch.zeros(len(tokens), part.shape[1], device=machine.device)
+        logits[torch.from_numpy(rows)] = torch.from_numpy(part).to(machine.device)
+        return machine.workers.add_up(logits).cpu().numpy()
+
+    def clear_checkpoints(self) -> None:
+        """Remove what was kept for another time: every model is written."""
+        if self.machine.workers.rank > 0:
+            return
+        for seed in self.settings.seeds:
+            for number in range(len(self.stages)):
+                self._open_checkpoints(seed, number).clear()
+
+    def _find_tokenizer(self) -> Path:
+        """Return the folder whose tokenizer the cell's models have."""
+        start = self.settings.start
+        if start is None:
+            return self.places.encoder
+        return find_start(start, self.places.results, self.settings.seeds[0])
+
+    def _open_checkpoints(self, seed: int, stage: int) -> Checkpoints:
+        places = self.places
+        folder = places.results / "checkpoints" / places.recipe / places.scope
+        identity = {
+            **self.identity,
+            "teachers": self.data.list_teacher_weights(seed),
+            "start": self._identify_start(seed),
+            "seed": seed,
+            "stage": stage,
+        }
+        return Checkpoints(
+            folder / f"seed{seed}-stage{stage}",
+            hash_json(identity),
+            seconds=places.checkpoint_seconds,
+        )
+
+    def _identify_start(self, seed: int) -> str | None:
+        start = self.settings.start
+        if start is None:
+            return None
+        return read_json(find_start(start, self.places.results, seed) / "card.json")["weights"]
+
+    def _identify(self) -> dict:
+        """Return all that the weights depend on, but for seed, stage, teachers and start."""
+        encoder = self.places.encoder
+        return {
+            "settings": self.settings.model_dump(mode="json", exclude={"seeds"}),
+            "precision": self.machine.precision,
+            "packed": self.machine.packed,
+            "encoder": hash_file(encoder / "model.safetensors"),
+            "encoder_tokenizer": hash_file(encoder / "tokenizer.json"),
+            "mixtures": self.data.list_hashes(),
+            "validation": {task: part.file_hash for task, part in self.valid.items()},
+            "versions": list_versions(),
+        }
+
+    def _score(self, classifier: nn.Module) -> Mapping[str, float]:
+        scores = {}
+        for task, part in self.valid.items():
+            logits = self.score(classifier, task, part.tokens)
+            gold, observed = part.examples.target, part.examples.observed
+            scores[task] = self.score_logits(part.examples.task, logits, gold, observed)
+        return scores
+
+    def _describe_loop(self, seed: int) -> LoopSettings:
+        settings, schedule = self.settings, self.settings.schedule
+        return LoopSettings(
+            epochs=schedule.epochs,
+            learning_rate=schedule.learning_rate,
+            limits=BatchLimits(schedule.batch_examples, schedule.batch_tokens),
+            warmup_share=settings.warmup_share,
+            weight_decay=settings.weight_decay,
+            layer_decay=settings.layer_decay,
+            clip_norm=settings.clip_norm,
+            precision=self.machine.precision,
+            sampling=settings.recipe.sampling,
+            seed=seed,
+            packed=self.machine.packed,
+        )
+
+    def _report(self, seed: int, stage: str, training: Training) -> None:
+        if training.resumed_at:
+            self.resumed[f"seed{seed}/{stage}"] = training.resumed_at
+        logger.info(
+            "%s/%s seed %d, %s: validation %.4f at step %d of %d, %.1f s",
+            *(self.places.recipe, self.places.scope, seed, stage, training.best_score),
+            *(training.best_step, training.steps, training.seconds),
+        )
+
+
+def _find_kept_scores(training: Training) -> dict[str, float]:
+    """Return each task's validation score at the step whose weights were kept."""
+    for point in training.history:
+        if point["step"] == training.best_step:
+            return dict(point["valid"])
+    return {}
+
+
+def _describe_training(training: Training) -> dict:
+    """Return what two equal runs share, however often either was stopped."""
+    described = asdict(training)
+    for name in ("seconds", "resumed_at"):
+        del described[name]
+    return described

@@ -1,0 +1,35 @@
+from distilro.delivery.inputs import Source
+from distilro.delivery.loyalty import build_loyalty, describe_loyalty
+from tests.delivery.evidence import make_loyalty
+
+
+def read(*rows):
+    return Source("loyalty.json", {"rows": list(rows)})
+
+
+def test_values_and_bounds_are_means_over_the_seeds():
+    other = {"value": 0.8, "low": 0.78, "high": 0.82}
+    (row,) = build_loyalty(read(make_loyalty(), make_loyalty(seed=1, label=other, n=800))).rows
+    assert (row[3].text, row[3].note) == ("0.850", "[0.830, 0.870]")
+    assert (row[6].text, row[6].note) == ("n=800", "2 seeds")
+
+
+def test_a_loyalty_that_is_not_defined_is_named():
+    (row,) = build_loyalty(read(make_loyalty())).rows
+    assert row[5].text == "n/a"
+
+
+def test_the_sentence_names_the_most_and_the_least_loyal_student():
+    worse = make_loyalty(student="compact", label={"value": 0.7, "low": 0.6, "high": 0.8})
+    said = describe_loyalty(read(make_loyalty(), worse))
+    assert said == "The mean share of equal labels goes from 70% (compact) to 90% (annealed)."
+
+
+def test_a_single_student_is_not_compared_with_itself():
+    said = describe_loyalty(read(make_loyalty()))
+    assert said == "annealed: the same label as the teacher on 90%."
+
+
+def test_nothing_is_said_of_what_is_not_defined():
+    empty = make_loyalty(label={"value": None, "low": None, "high": None})
+    assert describe_loyalty(read(empty)) == "No loyalty is defined."

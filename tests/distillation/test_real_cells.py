@@ -1,0 +1,114 @@
+"""Cells on real emotion corpora, in small: teachers teach, and an adversary closes a gap."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from distilro.artifacts import read_json
+from distilro.cli import main
+from distilro.corpora.examples import read_examples, write_examples
+from distilro.distillation.logits import read_logits, write_logits
+from distilro.distillation.teachers import identify_teacher, name_logits
+from distilro.encoder_settings import ScratchSettings
+from distilro.modeling.encoders import build_masked_model, save_encoder
+from distilro.modeling.heads import load_classifier
+from distilro.modeling.tokenization import encode, train_tokenizer
+from distilro.training.language_gap import measure_gap, pool_features
+from tests.commands.test_train_linear import SETTINGS as LINEAR
+from tests.faults.cells import SETTINGS
+
+ROWS = 800
+SIZES = ScratchSettings(
+    vocabulary_size=1500, layers=1, hidden=48, heads=2, intermediate=96, lowercase=True
+)
+SCHEDULE = {"epochs": 3, "learning_rate": 3e-3, "batch_examples": 32, "batch_tokens": 4096}
+COMMON = {"tasks": ["emotion"], "seeds": [0], "max_tokens": 32, "schedule": SCHEDULE}
+
+
+class RealCells:
+    """A folder with subsets of REDv2 and CARER as mixtures, and a small fresh encoder."""
+
+    def __init__(self, folder, prepare_corpus):
+        self.folder, self.results = folder, folder / "results"
+        self.sets = {}
+        for lang, dataset in (("ro", "redv2"), ("en", "carer")):
+            prepared = prepare_corpus(dataset)
+            for split, path in (
+                ("train", self.results / f"mixtures/emotion/{lang}1.parquet"),
+                ("valid", folder / f"prepared/{dataset}/valid.parquet"),
+            ):
+                part = take(read_examples(prepared / f"{split}.parquet"))
+                write_examples(path, part)
+                self.sets[lang, split] = part
+        texts = [*self.sets["ro", "train"].text, *self.sets["en", "train"].text]
+        tokenizer = train_tokenizer(texts, SIZES.vocabulary_size, lowercase=True)
+        model = build_masked_model(SIZES, tokenizer, 1)
+        save_encoder(folder / "encoder", model.base_model, tokenizer, {})
+
+    def list_arguments(self, command, name, settings):
+        argv = [command, "--cell", f"{name}/emotion", "--settings", json.dumps(settings)]
+        return [
+            *argv, "--prepared", str(self.folder / "prepared"), "--results", str(self.results)
+        ]  # fmt: skip
+
+    def train(self, name, recipe, dataset, **changes):
+        told = {"recipe": recipe, "validation": {"emotion": dataset}}
+        settings = {**SETTINGS, **COMMON, **told, **changes}
+        argv = self.list_arguments("train", name, settings)
+        assert main([*argv, "--encoder", str(self.folder / "encoder")]) == 0
+        return read_json(self.find(name) / "card.json")
+
+    def find(self, name):
+        return self.results / "models" / name / "emotion" / "seed0"
+
+    def measure_gap(self, name):
+        """Return what a fresh critic finds on validation texts that the model did not learn."""
+        scorer = load_classifier(self.find(name))
+        features = []
+        for lang in ("en", "ro"):
+            tokens = encode(scorer.tokenizer, self.sets[lang, "valid"].text, 32)
+            features.append(pool_features(scorer.classifier, tokens, pad_id=0).numpy())
+        return measure_gap(*features, seed=0)
+
+
+def take(examples):
+    chosen = np.random.default_rng(13).permutation(len(examples))[:ROWS]
+    return examples.select(np.sort(chosen))
+
+
+@pytest.fixture(scope="module")
+def cells(prepare_corpus, tmp_path_factory):
+    before = torch.get_num_threads()
+    yield RealCells(tmp_path_factory.mktemp("real"), prepare_corpus)
+    torch.set_num_threads(before)
+
+
+def test_a_student_of_shuffled_answers_is_worse(cells):
+    """The teacher's answers alone are learned, once its own and once those for other rows."""
+    linear = {**LINEAR, "tasks": ["emotion"], "validation": {"emotion": "redv2"}}
+    assert main(cells.list_arguments("train-linear", "linear", linear)) == 0
+    mixture = cells.results / "mixtures/emotion/ro1.parquet"
+    ask = ["logits", "--cell", "linear/emotion", "--task", "emotion", "--seeds", "0"]
+    assert main([*ask, "--mixture", str(mixture), "--results", str(cells.results)]) == 0
+    recipe = {"stages": [{"ro": 1.0}], "teachers": ["linear"], "anneal": 1.0}
+    scopes = {"linear": {"emotion": "emotion"}}
+    changes = {"teacher_scopes": scopes, "teacher_seeds": {"linear": [0]}}
+    taught = cells.train("taught", recipe, "redv2", **changes)["valid"]["emotion"]
+    examples, teacher = read_examples(mixture), identify_teacher(cells.find("linear"))
+    path = name_logits(cells.results, teacher, "emotion-ro1")
+    logits = read_logits(path, examples=examples, teacher=teacher)
+    logits = np.random.default_rng(0).permutation(logits)
+    write_logits(path, examples=examples, logits=logits, teacher=teacher)
+    fooled = cells.train("fooled", recipe, "redv2", **changes)["valid"]["emotion"]
+    assert taught > fooled + 0.05
+
+
+def test_an_adversary_leaves_a_smaller_gap_between_the_languages(cells):
+    stages = [{"en": 1.0}]
+    critic = {"weight": 1.0, "steps": 5, "gradient_penalty": 10.0, "learning_rate": 2e-3}
+    cells.train("zero_shot", {"stages": stages}, "carer")
+    cells.train("adversarial", {"stages": stages, "adversary": critic}, "carer")
+    gaps = {name: cells.measure_gap(name) for name in ("zero_shot", "adversarial")}
+    assert gaps["adversarial"] < 0.8 * gaps["zero_shot"], gaps
