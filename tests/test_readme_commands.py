@@ -129,10 +129,8 @@ def check_distilro(checkout, words, environment):
     parser = argparse.ArgumentParser()
     importlib.import_module(f"distilro.commands.{words[1]}").add_arguments(parser)
     arguments = parser.parse_args(words[2:])
-    if words[1] == "plan":  # what $(...) prints; no shell is asked here
-        settings = load_settings(checkout.folder, "study").model_dump_json()
-        words = [settings if word.startswith("$(") else word for word in words]
-        assert " hours" in checkout.run(words, **environment)
+    if words[1] == "plan":
+        assert "Hours of one device" in checkout.run(words, **environment)
         return
     needed = [getattr(arguments, name, None) for name in ("manifest", "results", "matrix")]
     needed = next(filter(None, needed), ".")

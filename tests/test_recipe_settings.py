@@ -57,7 +57,7 @@ def test_what_does_not_fit_together_is_refused(values, message):
         ({"teacher_logits": "out_of_fold"}, "teacher_logits needs teachers"),
         ({"student": {}}, "need init_from"),
         ({"alignment": {"cosine": 1.0}}, "need init_from"),
-        ({"adversary": {}}, "a stage needs en"),
+        ({"adversary": {}}, "every stage needs en"),
         ({"weighting": "difficulty"}, "weighting needs a scope of several tasks"),
         ({"encoder": "half", "init_from": "a"}, "two beginnings"),
         ({"kind": "linear", "votes": 0.5}, "votes is for encoders: a linear recipe"),

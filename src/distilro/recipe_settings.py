@@ -151,8 +151,8 @@ class Recipe(Section):
             raise ValueError("student and alignment need init_from, the model they are made from")
         if self.encoder is not None and self.init_from is not None:
             raise ValueError("encoder and init_from are two beginnings: set one of them")
-        if self.adversary is not None and not any("en" in stage for stage in self.stages):
-            raise ValueError("an adversary tells English from Romanian: a stage needs en")
+        if self.adversary is not None and not all("en" in stage for stage in self.stages):
+            raise ValueError("an adversary tells English from Romanian: every stage needs en")
         if self.weighting != "fixed" and self.scope == "task":
             raise ValueError("weighting needs a scope of several tasks")
         return self

@@ -305,8 +305,6 @@ def describe_training(cell: Cell, settings: Settings) -> dict[str, object]:
         "recipe": told,
         "tasks": tasks,
         "validation": {task: _find_validation(recipe, task, settings) for task in tasks},
-        "folds": training.folds,
-        "salt": settings.mixtures.salt,
     }
     if recipe.kind != "encoder":
         linear = training.linear.model_dump(mode="json")
@@ -333,14 +331,16 @@ def describe_training(cell: Cell, settings: Settings) -> dict[str, object]:
     }
 
 
-def describe_prediction(scope: str, settings: Settings) -> dict[str, dict]:
-    """Return which datasets a cell is tested on, ready for JSON.
+def describe_folds(cell: Cell, settings: Settings) -> dict[str, object]:
+    """Return what the models of a cell's folds depend on besides files, ready for JSON."""
+    drawn = {"count": settings.training.folds, "salt": settings.mixtures.salt}
+    return {**describe_training(cell, settings), "folds": drawn}
 
-    A model of two tasks is not tested in another domain: its recipe is there for its influence.
-    """
+
+def describe_prediction(scope: str, settings: Settings) -> dict[str, dict]:
+    """Return which datasets a cell is tested on, ready for JSON."""
     chosen = {task: settings.data.tasks[task] for task in list_tasks(scope, settings)}
-    left_out = {"ood": None} if JOINT in scope else {}
-    return {"tasks": {task: {**d.model_dump(), **left_out} for task, d in chosen.items()}}
+    return {"tasks": {task: datasets.model_dump() for task, datasets in chosen.items()}}
 
 
 def _find_validation(recipe: Recipe, task: str, settings: Settings) -> str:

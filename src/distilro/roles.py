@@ -1,7 +1,8 @@
-"""Test sets by their roles: what is predicted for every task, and what the files are called.
+"""Test sets by their roles: what is predicted for every task, and what each part is called.
 
 A role names a dataset of the task, one of its splits and the variant in which the model sees it.
-The workflow names its files by this table and the stage predict writes them by it. No torch.
+The stage predict asks a model by this table, and later stages name the roles that they read. No
+torch.
 """
 
 from dataclasses import dataclass
@@ -37,12 +38,3 @@ ROLES = (
 def select_roles(*, ood: bool) -> tuple[Role, ...]:
     """Return the roles of a task; `ood` says whether it has a test set of another domain."""
     return tuple(role for role in ROLES if ood or role.dataset != "ood")
-
-
-def list_roles(ood: bool) -> tuple[str, ...]:
-    """Return the names of a task's roles, which are those of its files of predictions.
-
-    >>> list_roles(ood=False)[-1], list_roles(ood=True)[-1]
-    ('en-valid', 'ood')
-    """
-    return tuple(role.name for role in select_roles(ood=ood))

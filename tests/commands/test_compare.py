@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from distilro.evaluation.predictions import write_predictions
 from tests.evaluation.studies import Study, make_predictions
 
 EVALUATION = {"bootstrap_samples": 200, "threshold": 0.5, "confidence": 0.95, "seed": 13}
+EVALUATION |= {"seeds_needed": 3}
 PAIR = {"task": "topic", "recipe": "new", "scope": "all"}
 PAIR |= {"reference": "old", "reference_scope": "all"}
 CELLS = [
@@ -23,12 +25,14 @@ CELLS = [
 SETTINGS = {"evaluation": EVALUATION, "seeds_needed": 3, "family": [PAIR], "cells": CELLS}
 
 
-def write_study(folder: Path, **changes) -> list[Path]:
+def write_study(folder: Path, *, scope: str = "all", **changes) -> list[Path]:
     study = Study(**({"items": 100, "seeds": 3, "effect": 0.25} | changes))
     paths = []
-    for one in study.simulate(np.random.default_rng(5), "topic"):
+    for simulated in study.simulate(np.random.default_rng(5), "topic"):
+        one = replace(simulated, scope=scope)
         paths.append(folder / f"{one.recipe}{one.seed}.parquet")
-        write_predictions(paths[-1], one)
+        english = replace(one, language="en", test_set="topic_en")
+        write_predictions(paths[-1], {"ro": one, "en": english})
     return paths
 
 
@@ -77,7 +81,7 @@ def test_a_large_family_gets_the_resamples_that_it_needs(tmp_path):
         other = make_predictions([True] * 4, task=f"t{number}", recipe="old")
         for side in (one, other):
             files.append(tmp_path / f"{side.recipe}_{number}.parquet")
-            write_predictions(files[-1], side)
+            write_predictions(files[-1], {"ro": side})
         family.append(PAIR | {"task": f"t{number}"})
     comparisons, _ = run_compare(tmp_path, files, family=[PAIR, *family])
     assert comparisons["samples"] == 1300
@@ -106,14 +110,32 @@ def test_an_unknown_reference_is_named_and_nothing_is_written(tmp_path):
 def test_two_files_of_other_items_are_both_named(tmp_path):
     files = write_study(tmp_path)
     other = tmp_path / "other.parquet"
-    write_predictions(other, make_predictions([True] * 4, task="topic", recipe="older"))
+    older = make_predictions([True] * 4, task="topic", recipe="older")
+    write_predictions(other, {"ro": older})
     with pytest.raises(DataError, match=r"older/all seed 0.*new/all seed 0"):
         run_compare(tmp_path, [*files, other])
+
+
+def test_models_of_two_tasks_are_compared(tmp_path):
+    paths = write_study(tmp_path, scope="sentiment+topic")
+    pair = PAIR | {"scope": "sentiment+topic", "reference_scope": "sentiment+topic"}
+    cells = [cell | {"scope": "sentiment+topic"} for cell in CELLS]
+    comparisons, influence = run_compare(tmp_path, paths, family=[pair], cells=cells)
+    assert comparisons["family"][0]["scope"] == "sentiment+topic"
+    assert influence["rows"][0]["with"] == {"recipe": "new", "scope": "sentiment+topic"}
+
+
+def test_a_file_without_the_romanian_test_set_is_named(tmp_path):
+    path = tmp_path / "abroad.parquet"
+    write_predictions(path, {"en": make_predictions([True] * 4, task="topic")})
+    with pytest.raises(DataError, match=r"abroad\.parquet: .*'ro'.* got those of \['en'\]"):
+        run_compare(tmp_path, [path])
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        ({"family": [PAIR | {"scope": "sentiment+"}]}, "scope"),
         ({"seeds_needed": 0}, "seeds_needed"),
         ({"family": [PAIR | {"refrence": "old"}]}, "refrence"),
         ({"evaluation": EVALUATION | {"confidence": 1.0}}, "confidence"),

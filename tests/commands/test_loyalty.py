@@ -13,6 +13,7 @@ from distilro.evaluation.predictions import Predictions, write_predictions
 
 TASK = Task("sentiment", "multi_class", ("negative", "positive"))
 EVALUATION = {"bootstrap_samples": 100, "threshold": 0.5, "confidence": 0.95, "seed": 13}
+EVALUATION |= {"seeds_needed": 3}
 PAIR = {
     **{"student": "distilled", "student_scope": "all"},
     **{"teacher": "single_mixed", "teacher_scope": "sentiment", "task": "sentiment"},
@@ -33,7 +34,7 @@ def write(folder: Path, recipe: str, seed: int, positive: list[float], **changes
         gold=np.tile(np.array([[0, 1]], np.float32), (len(positive), 1)),
         observed=np.ones((len(positive), 2), bool),
     )
-    write_predictions(path, predictions)
+    write_predictions(path, {"ro": predictions})
     return path
 
 

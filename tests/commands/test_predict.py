@@ -15,7 +15,7 @@ from distilro.corpora.perturbations import perturb
 from distilro.evaluation.predictions import read_predictions
 from distilro.modeling.linear import fit_linear, load_linear
 from distilro.modeling.probabilities import compute_probabilities
-from distilro.roles import list_roles
+from distilro.roles import ROLES
 from distilro.settings import LinearSettings
 from tests.corpora.handmade import EMOTION, make_examples
 
@@ -60,18 +60,22 @@ def predict(inputs: Path, **datasets: str | None) -> int:
 def predicted(inputs):
     """Give the predictions of seed 1 by role."""
     assert predict(inputs) == 0
-    folder = inputs / "results" / "predictions" / "linear" / "emotion" / "seed1" / "emotion"
-    return {path.stem: read_predictions(path) for path in folder.iterdir()}
+    seed = inputs / "results" / "predictions" / "linear" / "emotion" / "seed1"
+    return read_predictions(seed / "emotion.parquet")
 
 
-def test_every_role_of_the_task_is_a_file(predicted):
-    assert sorted(predicted) == sorted(list_roles(ood=True))
+def test_one_file_holds_every_role_of_the_task_in_their_order(inputs, predicted):
+    files = (inputs / "results" / "predictions").rglob("*.parquet")
+    assert sorted(str(path.relative_to(inputs)) for path in files) == [
+        f"results/predictions/linear/emotion/seed{seed}/emotion.parquet" for seed in (0, 1)
+    ]
+    assert list(predicted) == [role.name for role in ROLES]
     assert {(part.recipe, part.scope, part.seed) for part in predicted.values()} == {
         ("linear", "emotion", 1)
     }
 
 
-def test_a_file_says_which_test_set_variant_and_language_it_is(predicted):
+def test_a_role_says_which_test_set_variant_and_language_it_is(predicted):
     said = {name: (part.test_set, part.variant, part.language) for name, part in predicted.items()}
     assert said == {
         "ro": ("tweets", "official", "ro"),
@@ -86,7 +90,7 @@ def test_a_file_says_which_test_set_variant_and_language_it_is(predicted):
     }
 
 
-def test_a_perturbed_file_holds_what_the_model_says_of_the_perturbed_texts(inputs, predicted):
+def test_a_perturbed_role_holds_what_the_model_says_of_the_perturbed_texts(inputs, predicted):
     model = load_linear(inputs / "results" / "models" / "linear" / "emotion" / "seed1")
     texts = make_rows("tweets", "test").text
     for name in ("ro-stripped", "ro-upper", "ro-typos"):
@@ -103,12 +107,12 @@ def test_cedillas_change_no_prediction_and_typos_do(predicted):
     assert not np.array_equal(predicted["ro-typos"].probabilities, official)
 
 
-def test_a_task_without_another_domain_has_no_such_file(inputs, tmp_path):
+def test_a_task_without_another_domain_has_no_such_role(inputs, tmp_path):
     shutil.copytree(inputs / "results" / "models", tmp_path / "results" / "models")
     (tmp_path / "prepared").symlink_to(inputs / "prepared")
     assert predict(tmp_path, ood=None) == 0
-    files = (tmp_path / "results" / "predictions").rglob("*.parquet")
-    assert sorted({path.stem for path in files}) == sorted(list_roles(ood=False))
+    for path in (tmp_path / "results" / "predictions").rglob("*.parquet"):
+        assert list(read_predictions(path)) == [role.name for role in ROLES if role.name != "ood"]
 
 
 @pytest.mark.parametrize(

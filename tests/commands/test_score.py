@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from distilro.evaluation.predictions import Predictions, write_predictions
 from distilro.evaluation.scores import read_scores
 
 SETTINGS = {"bootstrap_samples": 100, "threshold": 0.5, "confidence": 0.95, "seed": 13}
+SETTINGS |= {"seeds_needed": 3}
 
 
 def run_score(folder: Path, predictions: list[Path], **settings: object) -> None:
@@ -50,11 +52,12 @@ def write_seed(folder: Path, seed: int) -> Path:
         gold=np.array([[1, 0], [0, 1], [0, 1]], np.float32),
         observed=np.ones((3, 2), bool),
     )
-    write_predictions(path, predictions)
+    stripped = replace(predictions, variant="stripped")
+    write_predictions(path, {"ro": predictions, "ro-stripped": stripped})
     return path
 
 
-def test_every_file_is_scored_and_copies_are_left_out_of_one_variant(tmp_path):
+def test_every_role_of_every_file_is_scored_and_copies_are_left_out_of_one_variant(tmp_path):
     run_score(tmp_path, [write_seed(tmp_path, 1), write_seed(tmp_path, 0)])
     found = read_scores(tmp_path / "out.parquet")
     accuracy = [
@@ -63,8 +66,10 @@ def test_every_file_is_scored_and_copies_are_left_out_of_one_variant(tmp_path):
     assert accuracy == [
         (0, "official", pytest.approx(2 / 3), 3),
         (0, "deduplicated", 1.0, 2),
+        (0, "stripped", pytest.approx(2 / 3), 3),
         (1, "official", pytest.approx(2 / 3), 3),
         (1, "deduplicated", 1.0, 2),
+        (1, "stripped", pytest.approx(2 / 3), 3),
     ]
 
 

@@ -102,7 +102,8 @@ def test_a_set_has_as_many_models_as_folds_and_every_seed_has_its_own(study):
 
 def test_another_number_of_folds_makes_other_answers(study):
     examples = read_mixture(study, "ro1")
-    assert study.train_folds("three", {"stages": RO}, ["ro1"], folds=3) == 0
+    folds = {"count": 3, "salt": "13"}
+    assert study.train_folds("three", {"stages": RO}, ["ro1"], folds=folds) == 0
     assert len(read_json(find_set(study, "three") / "card.json")["fold_weights"]) == 3
     three = read_answers(study, "three", examples)
     assert not np.array_equal(three, read_answers(study, "teacher", examples))

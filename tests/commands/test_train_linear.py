@@ -28,8 +28,7 @@ SETTINGS = {
         "inverse_regularisation": 4.0,
     },
     "validation": {"sentiment": "valid_set"},
-    "folds": 3,
-    "salt": "13",
+    "folds": {"count": 3, "salt": "13"},
     "seed": 0,
 }
 

@@ -13,10 +13,12 @@ from distilro.modeling.encoders import build_encoder
 from distilro.recipes import Mixture, list_cells
 from tests.support import ROOT, build_settings
 
+CAPS = {"caps": {"carer": 4000}}
+
 
 @pytest.fixture(scope="module")
 def settings():
-    return build_settings("laptop", training={"seeds": [0, 1]})
+    return build_settings("laptop", training={"seeds": [0, 1]}, mixtures=CAPS)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,8 @@ def test_a_training_reads_its_mixture_once_per_epoch_and_seed(settings, datasets
 
 def test_a_teacher_is_asked_once_on_each_mixture_of_its_students(datasets):
     def count(recipes):
-        settings = build_settings("laptop", training={"recipes": recipes, "seeds": [0]})
+        training = {"recipes": recipes, "seeds": [0]}
+        settings = build_settings("laptop", training=training, mixtures=CAPS)
         loads = measure_workloads(settings, datasets)
         return {(load.recipe, load.scope): load.forward_texts for load in loads}
 

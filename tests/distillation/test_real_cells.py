@@ -19,11 +19,12 @@ from distilro.training.language_gap import measure_gap, pool_features
 from tests.commands.test_train_linear import SETTINGS as LINEAR
 from tests.faults.cells import SETTINGS
 
-ROWS = 800
+ROWS = 1000
+CHANCE = 0.15  # macro-F1 that is above what any answer without reading gets
 SIZES = ScratchSettings(
     vocabulary_size=1500, layers=1, hidden=48, heads=2, intermediate=96, lowercase=True
 )
-SCHEDULE = {"epochs": 3, "learning_rate": 3e-3, "batch_examples": 32, "batch_tokens": 4096}
+SCHEDULE = {"epochs": 6, "learning_rate": 3e-3, "batch_examples": 16, "batch_tokens": 4096}
 COMMON = {"tasks": ["emotion"], "seeds": [0], "max_tokens": 32, "schedule": SCHEDULE}
 
 
@@ -58,14 +59,15 @@ class RealCells:
         settings = {**SETTINGS, **COMMON, **told, **changes}
         argv = self.list_arguments("train", name, settings)
         assert main([*argv, "--encoder", str(self.folder / "encoder")]) == 0
-        return read_json(self.find(name) / "card.json")
+        (seed,) = settings["seeds"]
+        return read_json(self.find(name, seed) / "card.json")
 
-    def find(self, name):
-        return self.results / "models" / name / "emotion" / "seed0"
+    def find(self, name, seed=0):
+        return self.results / "models" / name / "emotion" / f"seed{seed}"
 
-    def measure_gap(self, name):
+    def measure_gap(self, name, seed):
         """Return what a fresh critic finds on validation texts that the model did not learn."""
-        scorer = load_classifier(self.find(name))
+        scorer = load_classifier(self.find(name, seed))
         features = []
         for lang in ("en", "ro"):
             tokens = encode(scorer.tokenizer, self.sets[lang, "valid"].text, 32)
@@ -87,28 +89,34 @@ def cells(prepare_corpus, tmp_path_factory):
 
 def test_a_student_of_shuffled_answers_is_worse(cells):
     """The teacher's answers alone are learned, once its own and once those for other rows."""
-    linear = {**LINEAR, "tasks": ["emotion"], "validation": {"emotion": "redv2"}}
+    linear = {**LINEAR, "tasks": ["emotion"], "validation": {"emotion": "carer"}}
+    linear["recipe"] = {"kind": "linear", "stages": [{"en": 1.0}]}
     assert main(cells.list_arguments("train-linear", "linear", linear)) == 0
-    mixture = cells.results / "mixtures/emotion/ro1.parquet"
+    mixture = cells.results / "mixtures/emotion/en1.parquet"
     ask = ["logits", "--cell", "linear/emotion", "--task", "emotion", "--seeds", "0"]
     assert main([*ask, "--mixture", str(mixture), "--results", str(cells.results)]) == 0
-    recipe = {"stages": [{"ro": 1.0}], "teachers": ["linear"], "anneal": 1.0}
+    recipe = {"stages": [{"en": 1.0}], "teachers": ["linear"], "anneal": 1.0}
     scopes = {"linear": {"emotion": "emotion"}}
     changes = {"teacher_scopes": scopes, "teacher_seeds": {"linear": [0]}}
-    taught = cells.train("taught", recipe, "redv2", **changes)["valid"]["emotion"]
+    taught = cells.train("taught", recipe, "carer", **changes)["valid"]["emotion"]
     examples, teacher = read_examples(mixture), identify_teacher(cells.find("linear"))
-    path = name_logits(cells.results, teacher, "emotion-ro1")
+    path = name_logits(cells.results, teacher, "emotion-en1")
     logits = read_logits(path, examples=examples, teacher=teacher)
     logits = np.random.default_rng(0).permutation(logits)
     write_logits(path, examples=examples, logits=logits, teacher=teacher)
-    fooled = cells.train("fooled", recipe, "redv2", **changes)["valid"]["emotion"]
+    fooled = cells.train("fooled", recipe, "carer", **changes)["valid"]["emotion"]
     assert taught > fooled + 0.05
 
 
 def test_an_adversary_leaves_a_smaller_gap_between_the_languages(cells):
-    stages = [{"en": 1.0}]
-    critic = {"weight": 1.0, "steps": 5, "gradient_penalty": 10.0, "learning_rate": 2e-3}
-    cells.train("zero_shot", {"stages": stages}, "carer")
-    cells.train("adversarial", {"stages": stages, "adversary": critic}, "carer")
-    gaps = {name: cells.measure_gap(name) for name in ("zero_shot", "adversarial")}
-    assert gaps["adversarial"] < 0.8 * gaps["zero_shot"], gaps
+    """In the mean of three seeds, of which single ones may differ; all have learned something."""
+    critic = {"weight": 0.003, "steps": 1, "many_steps": 3, "many_first": 5, "hidden": 64}
+    critic |= {"gradient_penalty": 1.0, "learning_rate": 2e-3}
+    gaps = {"zero_shot": [], "adversarial": []}
+    for name, added in (("zero_shot", {}), ("adversarial", {"adversary": critic})):
+        for seed in range(3):
+            recipe = {"stages": [{"en": 1.0}], **added}
+            card = cells.train(name, recipe, "carer", seeds=[seed])
+            assert card["valid"]["emotion"] > CHANCE
+            gaps[name].append(cells.measure_gap(name, seed))
+    assert np.mean(gaps["adversarial"]) < 0.8 * np.mean(gaps["zero_shot"]), gaps

@@ -29,8 +29,7 @@ SETTINGS = {
     "weight_decay": 0.01,
     "layer_decay": 0.9,
     "clip_norm": 1.0,
-    "folds": 2,
-    "salt": "13",
+    "folds": {"count": 2, "salt": "13"},
     "schedule": {
         "epochs": 2,
         "learning_rate": 1e-3,

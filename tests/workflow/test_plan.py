@@ -150,6 +150,26 @@ def test_every_output_lies_under_exactly_one_dvc_out(fresh):
     assert {output: found for output, found in owners.items() if len(found) != 1} == {}
 
 
+@pytest.mark.parametrize(
+    "target",
+    [
+        "models/unknown/emotion/seed0/card.json",
+        "models/linear/unknown/seed0/card.json",
+        "models/../../x/emotion/seed0/card.json",
+        "predictions/single_mixed/../seed0/x.parquet",
+        "predictions/unknown/emotion/seed0/emotion.parquet",
+        "predictions/linear/all/seed0/emotion.parquet",
+        "scores/unknown.parquet",
+        "scores/../x.parquet",
+        "mixtures/../x/ro1.parquet",
+    ],
+)
+def test_a_file_of_no_recipe_scope_or_task_is_refused(fresh, target):
+    printed = fresh.snakemake("--dry-run", f"results/embedded/{target}", check=False)
+    assert not count_jobs(printed)
+    assert re.search(r"rror|Exception", printed)
+
+
 def test_every_phase_has_one_name_everywhere():
     phases = {path.stem for path in (ROOT / "workflow/rules").glob("*.smk")} - {"common"}
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]

@@ -112,7 +112,9 @@ def test_killed_and_resumed_the_weights_are_those_of_an_undisturbed_run(replay, 
     assert "lock" in second.snakemake(check=False).lower()
     second.snakemake("--unlock")  # what `make resume` does
     second.snakemake("--rerun-incomplete")
-    cards = sorted(path.relative_to(second.folder) for path in second.folder.rglob("card.json"))
+    cards = sorted(
+        path.relative_to(second.folder) for path in (second.folder / "results").rglob("card.json")
+    )
     # Two linear models, the folds of one, two teachers, two students, the encoder.
     assert len(cards) == 8
     for card in cards:

@@ -9,7 +9,7 @@ from distilro import evidence, recipes
 from distilro.corpora.choices import check_choice, list_local_files
 from distilro.corpora.collections import load_collection
 from distilro.corpora.registry import load_dataset
-from distilro.roles import list_roles, select_roles
+from distilro.roles import select_roles
 from distilro.settings import check_settings
 from distilro.sources import list_sources
 
@@ -26,9 +26,6 @@ BENCHMARKS = f"benchmarks/{SETTINGS.scenario}"
 TASKS = list(SETTINGS.data.tasks)
 DATASETS = recipes.list_datasets(SETTINGS)
 CELLS = recipes.list_cells(SETTINGS)
-ROLES = list_roles(ood=False)
-TASKS_ABROAD = [task for task in TASKS if SETTINGS.data.tasks[task].ood is not None]
-TASKS_AT_HOME = [task for task in TASKS if task not in TASKS_ABROAD]
 EVIDENCE = ["comparisons", "influence", "calibration", "loyalty"]
 COLLECTIONS = list(SETTINGS.encoders.texts.collections) if recipes.needs_texts(SETTINGS) else []
 # Datasets whose rows are kept out of the encoder's texts, beside those of the tasks.
@@ -46,6 +43,10 @@ ENCODER = f"{RESULTS}/encoders/{SETTINGS.encoders.source}"
 SEEDS = SETTINGS.training.seeds
 NEURAL = [name for name, recipe in SETTINGS.recipes.items() if recipe.kind == "encoder"]
 LINEAR = [name for name in SETTINGS.recipes if name not in NEURAL]
+# Dozens of names as alternatives, tried on every file, would take most of a plan. A name that is no
+# recipe's is an error of the functions below.
+LINEAR_RECIPE = "|".join(LINEAR) or "(?!)"
+NEURAL_RECIPE = rf"(?!(?:{LINEAR_RECIPE})\b)[a-z0-9_]+"
 STUDENTS = recipes.list_students(SETTINGS)
 SCOPES = list(dict.fromkeys(cell.scope for cell in CELLS))
 JOINT_SCOPES = [scope for scope in SCOPES if scope not in TASKS]
@@ -64,7 +65,7 @@ wildcard_constraints:
     task="|".join(TASKS),
     first="|".join(TASKS),
     second="|".join(TASKS),
-    recipe="|".join(SETTINGS.recipes),
+    recipe="[a-z0-9_]+",
     scope="|".join(re.escape(scope) for scope in SCOPES),
     mixture=r"(ro|en)[0-9.]+(-(ro|en)[0-9.]+)?",
 
@@ -195,6 +196,12 @@ def fold_inputs(wildcards):
     return list(dict.fromkeys([*training_inputs(wildcards), *asked]))
 
 
+def fold_settings(wildcards):
+    """Return what the models of a teacher's folds depend on, as JSON."""
+    cell = recipes.Cell(wildcards.recipe, wildcards.scope)
+    return as_json(recipes.describe_folds(cell, SETTINGS))
+
+
 def fold_mixtures(wildcards):
     """Name the mixtures that a teacher's folds are asked about, as the command wants them."""
     cell = recipes.Cell(wildcards.recipe, wildcards.scope)
@@ -209,39 +216,33 @@ def training_settings(wildcards):
     )
 
 
-def roles_of(task):
-    return list_roles(task in TASKS_ABROAD)
-
-
-def single_predictions(seeds, roles):
+def single_predictions(seeds):
     """Name the predictions of a model of one task, with the wildcards recipe and scope."""
     folder = f"{RESULTS}/predictions/{{recipe}}/{{scope}}"
-    return [f"{folder}/seed{seed}/{{scope}}/{role}.parquet" for seed in seeds for role in roles]
+    return [f"{folder}/seed{seed}/{{scope}}.parquet" for seed in seeds]
 
 
 def name_pair(wildcards):
     return f"{wildcards.first}{recipes.JOINT}{wildcards.second}"
 
 
-def prediction_files(recipe, scope, roles=None):
-    """Name the predictions of a cell, of every role or of some."""
+def prediction_files(recipe, scope):
+    """Name the predictions of a cell: a file for each seed and task."""
     tasks = recipes.list_tasks(scope, SETTINGS)
     return [
-        f"{RESULTS}/predictions/{recipe}/{scope}/seed{seed}/{task}/{name}.parquet"
+        f"{RESULTS}/predictions/{recipe}/{scope}/seed{seed}/{task}.parquet"
         for seed in seeds_of(recipe)
         for task in tasks
-        for name in roles or (ROLES if recipes.JOINT in scope else roles_of(task))
     ]
 
 
 def predictions_of_recipe(wildcards):
-    scopes = [cell.scope for cell in CELLS if cell.recipe == wildcards.recipe]
+    scopes = recipes.list_scopes(SETTINGS.recipes[wildcards.recipe], SETTINGS)
     return [file for scope in scopes for file in prediction_files(wildcards.recipe, scope)]
 
 
-def predictions_of_roles(*roles):
-    """Name the predictions of every cell for some roles."""
-    return [file for cell in CELLS for file in prediction_files(cell.recipe, cell.scope, roles)]
+def all_predictions():
+    return [file for cell in CELLS for file in prediction_files(cell.recipe, cell.scope)]
 
 
 def prediction_settings(wildcards):

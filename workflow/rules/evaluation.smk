@@ -1,17 +1,17 @@
 """Phase evaluation: predictions of every model, scores of every prediction, one matrix.
 
 REQUIRES  results/<scenario>/models, results/<scenario>/mixtures/audit.parquet, data/prepared
-MAKES     results/<scenario>/predictions/<recipe>/<scope>/seed<k>/<task>/<test set>.parquet
+MAKES     results/<scenario>/predictions/<recipe>/<scope>/seed<k>/<task>.parquet
           results/<scenario>/scores/<recipe>.parquet, results/<scenario>/matrix.{parquet,csv,md}
           results/<scenario>/{comparisons,influence,calibration,loyalty}.json
 
-Test sets are named by their role (src/distilro/roles.py).
+A file of predictions holds every test set of a task by its role (src/distilro/roles.py).
 """
 
 
 rule evaluation:
     input:
-        [file for cell in CELLS for file in prediction_files(cell.recipe, cell.scope)],
+        all_predictions(),
         expand(f"{RESULTS}/scores/{{recipe}}.parquet", recipe=recipes.order_recipes(SETTINGS)),
         f"{RESULTS}/matrix.parquet",
         f"{RESULTS}/matrix.csv",
@@ -25,14 +25,14 @@ rule predict:
         data=test_files,
         code=code("predict"),
     output:
-        single_predictions(SEEDS, ROLES),
+        single_predictions(SEEDS),
     log:
         f"{LOGS}/predict/{{recipe}}-{{scope}}.log",
     benchmark:
         f"{BENCHMARKS}/predict/{{recipe}}-{{scope}}.tsv"
     wildcard_constraints:
-        recipe="|".join(NEURAL) or "(?!)",
-        scope="|".join(TASKS_AT_HOME) or "(?!)",
+        recipe=NEURAL_RECIPE,
+        scope="|".join(TASKS),
     threads: SETTINGS.training.threads
     resources:
         gpu=SETTINGS.training.gpus,
@@ -48,25 +48,15 @@ rule predict:
         " --gpus {resources.gpu} --threads {threads} 2> {log}"
 
 
-# The same for a task that has a test set of another domain.
-use rule predict as predict_abroad with:
-    output:
-        single_predictions(SEEDS, [*ROLES, "ood"]),
-    wildcard_constraints:
-        recipe="|".join(NEURAL) or "(?!)",
-        scope="|".join(TASKS_ABROAD) or "(?!)",
-
-
 use rule predict as predict_joint with:
     output:
         [
-            f"{RESULTS}/predictions/{{recipe}}/{{scope}}/seed{seed}/{task}/{role}.parquet"
+            f"{RESULTS}/predictions/{{recipe}}/{{scope}}/seed{seed}/{task}.parquet"
             for seed in SEEDS
             for task in TASKS
-            for role in roles_of(task)
         ],
     wildcard_constraints:
-        recipe="|".join(NEURAL) or "(?!)",
+        recipe=NEURAL_RECIPE,
         scope=recipes.ALL_TASKS,
 
 
@@ -77,17 +67,16 @@ rule predict_pair:
         code=code("predict"),
     output:
         [
-            f"{RESULTS}/predictions/{{recipe}}/{{first}}+{{second}}/seed{seed}/{{{task}}}/{role}.parquet"
+            f"{RESULTS}/predictions/{{recipe}}/{{first}}+{{second}}/seed{seed}/{{{task}}}.parquet"
             for seed in SEEDS
             for task in ("first", "second")
-            for role in ROLES
         ],
     log:
         f"{LOGS}/predict/{{recipe}}-{{first}}+{{second}}.log",
     benchmark:
         f"{BENCHMARKS}/predict/{{recipe}}-{{first}}+{{second}}.tsv"
     wildcard_constraints:
-        recipe="|".join(NEURAL) or "(?!)",
+        recipe=NEURAL_RECIPE,
     threads: SETTINGS.training.threads
     resources:
         gpu=SETTINGS.training.gpus,
@@ -106,24 +95,16 @@ rule predict_pair:
 
 use rule predict as predict_linear with:
     output:
-        single_predictions(SEEDS[:1], ROLES),
+        single_predictions(SEEDS[:1]),
     wildcard_constraints:
-        recipe="|".join(LINEAR) or "(?!)",
-        scope="|".join(TASKS_AT_HOME) or "(?!)",
+        recipe=LINEAR_RECIPE,
+        scope="|".join(TASKS),
     threads: 1
     resources:
         gpu=0,
     params:
         settings=prediction_settings,
         seeds=SEEDS[0],
-
-
-use rule predict_linear as predict_linear_abroad with:
-    output:
-        single_predictions(SEEDS[:1], [*ROLES, "ood"]),
-    wildcard_constraints:
-        recipe="|".join(LINEAR) or "(?!)",
-        scope="|".join(TASKS_ABROAD) or "(?!)",
 
 
 rule score:
@@ -169,7 +150,7 @@ rule matrix:
 
 rule compare:
     input:
-        predictions=predictions_of_roles("ro"),
+        predictions=all_predictions(),
         code=code("compare"),
     output:
         comparisons=f"{RESULTS}/comparisons.json",
@@ -189,7 +170,7 @@ rule compare:
 
 rule calibrate:
     input:
-        predictions=predictions_of_roles("ro", "ro-valid"),
+        predictions=all_predictions(),
         code=code("calibrate"),
     output:
         calibration=f"{RESULTS}/calibration.json",
@@ -206,7 +187,7 @@ rule calibrate:
 
 rule loyalty:
     input:
-        predictions=predictions_of_roles("ro"),
+        predictions=all_predictions(),
         code=code("loyalty"),
     output:
         loyalty=f"{RESULTS}/loyalty.json",

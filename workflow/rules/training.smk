@@ -42,7 +42,7 @@ rule train_linear:
     benchmark:
         f"{BENCHMARKS}/train/{{recipe}}-{{scope}}.tsv"
     wildcard_constraints:
-        recipe="|".join(LINEAR) or "(?!)",
+        recipe=LINEAR_RECIPE,
     params:
         settings=training_settings,
     message:
@@ -70,7 +70,7 @@ rule train:
     benchmark:
         f"{BENCHMARKS}/train/{{recipe}}-{{scope}}.tsv"
     wildcard_constraints:
-        recipe="|".join(NEURAL) or "(?!)",
+        recipe=NEURAL_RECIPE,
     threads: SETTINGS.training.threads
     resources:
         gpu=SETTINGS.training.gpus * SETTINGS.training.processes,
@@ -109,7 +109,7 @@ rule logits:
     benchmark:
         f"{BENCHMARKS}/logits/{{recipe}}-{{scope}}-{{task}}-{{mixture}}.tsv"
     wildcard_constraints:
-        recipe="|".join(NEURAL) or "(?!)",
+        recipe=NEURAL_RECIPE,
     threads: SETTINGS.training.threads
     resources:
         gpu=SETTINGS.training.gpus,
@@ -132,7 +132,7 @@ use rule logits as logits_linear with:
             end=["safetensors", "json"],
         ),
     wildcard_constraints:
-        recipe="|".join(LINEAR) or "(?!)",
+        recipe=LINEAR_RECIPE,
     threads: 1
     resources:
         gpu=0,
@@ -160,13 +160,13 @@ rule folds:
     benchmark:
         f"{BENCHMARKS}/folds/{{recipe}}-{{scope}}.tsv"
     wildcard_constraints:
-        recipe="|".join(NEURAL) or "(?!)",
+        recipe=NEURAL_RECIPE,
         scope="|".join(TASKS),
     threads: SETTINGS.training.threads
     resources:
         gpu=SETTINGS.training.gpus,
     params:
-        settings=training_settings,
+        settings=fold_settings,
         mixtures=fold_mixtures,
         encoder=lambda wildcards, input: Path(input.encoder[0]).parent,
     message:
@@ -192,7 +192,7 @@ use rule folds as folds_joint with:
             end=["safetensors", "json"],
         ),
     wildcard_constraints:
-        recipe="|".join(NEURAL) or "(?!)",
+        recipe=NEURAL_RECIPE,
         scope=recipes.ALL_TASKS,
 
 
@@ -215,9 +215,9 @@ rule folds_linear:
     benchmark:
         f"{BENCHMARKS}/folds/{{recipe}}-{{scope}}.tsv"
     wildcard_constraints:
-        recipe="|".join(LINEAR) or "(?!)",
+        recipe=LINEAR_RECIPE,
     params:
-        settings=training_settings,
+        settings=fold_settings,
         mixtures=fold_mixtures,
     message:
         "Training the folds of {wildcards.recipe} for {wildcards.scope}"

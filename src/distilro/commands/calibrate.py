@@ -2,7 +2,7 @@
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,6 @@ from distilro.evaluation.calibration import (
     measure_calibration,
     scale_probabilities,
 )
-from distilro.evaluation.matrix import VALIDATION_SUFFIX
 from distilro.evaluation.predictions import Predictions, read_official
 from distilro.settings import Section, check_section
 
@@ -43,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="PARQUET",
-        help="of the Romanian test sets and of their validation splits",
+        help="the Romanian test sets and their validation splits are read",
     )
     parser.add_argument("--out", required=True, type=Path, help="calibration.json")
 
@@ -51,36 +50,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Fit each model's temperature on its validation predictions and measure it on its test's."""
     settings = check_section(CalibrateSettings, arguments.settings)
-    pairs = pair_splits(read_official(arguments.predictions))
-    rows = [_describe(valid, test, settings.bins) for valid, test in pairs]
+    pairs = read_official(arguments.predictions, "ro-valid", "ro")
+    rows = [_describe(valid, test, settings.bins) for valid, test in refuse_repeats(pairs)]
     write_json(arguments.out, {"version": VERSION, "bins": settings.bins, "rows": rows})
     logger.info("%d models calibrated", len(rows))
 
 
-def pair_splits(parts: Sequence[Predictions]) -> list[tuple[Predictions, Predictions]]:
-    """Return (validation, test) of every model, in the order in which the tests came.
+def refuse_repeats(
+    pairs: Iterable[tuple[Predictions, Predictions]],
+) -> Iterator[tuple[Predictions, Predictions]]:
+    """Yield (validation, test) of every model, as they come.
 
     Raises:
-        DataError: a file is given twice, or one of a pair without the other.
+        DataError: a model's predictions for a task are given twice.
     """
-    found = {_identify(part): part for part in parts}
-    if len(found) != len(parts):
-        raise DataError("Predictions are given twice; name every file once.")
-    tests = [part for part in parts if not part.test_set.endswith(VALIDATION_SUFFIX)]
-    wanted = {_identify(part, VALIDATION_SUFFIX): part for part in tests}
-    alone = set(found) ^ (set(wanted) | {_identify(part) for part in tests})
-    if alone:
-        *cell, test_set, seed = min(alone)
-        raise DataError(
-            f"{'/'.join(cell)} seed {seed}: expected predictions of a test set and of its "
-            f"validation split, got one of the two without the other ({test_set}). Nothing was "
-            "measured. Name both files, or neither."
-        )
-    return [(found[valid], test) for valid, test in wanted.items()]
-
-
-def _identify(part: Predictions, suffix: str = "") -> tuple[str, str, str, str, int]:
-    return part.recipe, part.scope, part.task.name, part.test_set + suffix, part.seed
+    seen = set()
+    for valid, test in pairs:
+        model = (test.recipe, test.scope, test.task.name, test.seed)
+        if model in seen:
+            *cell, seed = model
+            raise DataError(
+                f"{'/'.join(cell)} seed {seed}: predictions are given twice. Nothing was measured. "
+                "Name every file once."
+            )
+        seen.add(model)
+        yield valid, test
 
 
 def _describe(valid: Predictions, test: Predictions, bins: int) -> dict[str, object]:

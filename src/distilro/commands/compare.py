@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +12,10 @@ from distilro.artifacts import write_json
 from distilro.evaluation.comparisons import UNDECIDED, Pair, compare_family
 from distilro.evaluation.hypotheses import count_resamples
 from distilro.evaluation.influence import PlainCell, measure_influence
-from distilro.evaluation.predictions import Predictions, read_predictions
+from distilro.evaluation.predictions import read_official
 from distilro.evaluation.runs import resample_runs
 from distilro.evaluation.statistics import Bootstrap
-from distilro.progress import show_progress
-from distilro.sections import Count, Name, Section
+from distilro.sections import Count, Name, Scope, Section
 from distilro.settings import EvaluationSettings, check_section
 
 SCHEMA_VERSION = 1
@@ -30,16 +28,16 @@ class PairSettings(Section):
 
     task: Name = Field(description="The task whose Romanian test set both are tested on.")
     recipe: Name = Field(description="The recipe that is judged.")
-    scope: Name = Field(description="Its scope: a task or a named set of tasks.")
+    scope: Scope = Field(description="Its scope: a task or a named set of tasks.")
     reference: Name = Field(description="The recipe that it is judged against.")
-    reference_scope: Name = Field(description="The scope of the reference.")
+    reference_scope: Scope = Field(description="The scope of the reference.")
 
 
 class CellSettings(Section):
     """One plain recipe and scope: what it learned from."""
 
     recipe: Name = Field(description="A recipe that differs from others in its data alone.")
-    scope: Name = Field(description="Its scope: a task or a named set of tasks.")
+    scope: Scope = Field(description="Its scope: a task or a named set of tasks.")
     datasets: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1)]] = Field(
         description="Task -> its training datasets.", min_length=1
     )
@@ -66,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="PARQUET",
-        help="official predictions on the Romanian test sets, every recipe and seed",
+        help="of every recipe and seed; the Romanian test sets in them are read",
     )
     parser.add_argument("--out", required=True, type=Path, help="comparisons of the family, JSON")
     parser.add_argument("--influence", required=True, type=Path, help="effects of data, JSON")
@@ -78,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     family = [Pair(**pair.model_dump()) for pair in settings.family]
     bootstrap = choose_bootstrap(settings.evaluation, len(family))
     runs = resample_runs(
-        read_each(arguments.predictions),
+        (part for (part,) in read_official(arguments.predictions, "ro")),
         threshold=settings.evaluation.threshold,
         bootstrap=bootstrap,
     )
@@ -110,14 +108,6 @@ def choose_bootstrap(settings: EvaluationSettings, tests: int) -> Bootstrap:
     if needed > asked.samples:
         logger.info("%d resamples, not %d: a family of %d", needed, asked.samples, tests)
     return replace(asked, samples=needed)
-
-
-def read_each(paths: Sequence[Path]) -> Iterator[Predictions]:
-    """Yield predictions file by file, so that one at a time is in memory."""
-    with show_progress(len(paths), what="reading predictions", unit="file") as bar:
-        for path in paths:
-            yield read_predictions(path)
-            bar.update()
 
 
 def _make_cell(cell: CellSettings) -> PlainCell:

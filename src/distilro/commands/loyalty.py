@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings = check_section(LoyaltySettings, arguments.settings)
     evaluation = settings.evaluation
     bootstrap = Bootstrap(evaluation.bootstrap_samples, evaluation.confidence, evaluation.seed)
-    found = _index(read_official(arguments.predictions))
+    found = _index(part for (part,) in read_official(arguments.predictions, "ro"))
     rows = []
     for pair in settings.pairs:
         for student, teacher in match_seeds(pair, found):

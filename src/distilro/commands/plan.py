@@ -15,7 +15,7 @@ from distilro.delivery.cost_estimate import (
     measure_workloads,
 )
 from distilro.delivery.ledger import format_amount
-from distilro.settings import Settings, check_section
+from distilro.settings import Settings, check_section, load_settings
 
 TOKENS_PER_TEXT = 40.0
 
@@ -23,8 +23,10 @@ TOKENS_PER_TEXT = 40.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
-    add("--settings", required=True, help="the effective settings, JSON")
-    add("--registry", required=True, type=Path, help="data/registry")
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--scenario", help="a scenario of this folder's params.yaml")
+    asked.add_argument("--settings", help="the effective settings, JSON")
+    add("--registry", type=Path, default=Path("data/registry"), help="by default data/registry")
     add(
         "--tokens-per-text",
         type=_read_positive,
@@ -40,7 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the estimate to standard output and, where asked, as JSON."""
-    settings = check_section(Settings, arguments.settings)
+    if arguments.scenario:
+        settings = load_settings(".", arguments.scenario)
+    else:
+        settings = check_section(Settings, arguments.settings)
     workloads = measure_workloads(settings, read_datasets(settings, arguments.registry))
     estimate = estimate_study(
         workloads,

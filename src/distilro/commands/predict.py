@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write one file per seed, task and test set."""
+    """Write one file per seed and task, with every role of the task."""
     settings = check_section(PredictSettings, arguments.settings)
     name = arguments.cell.replace("/", "-")
     records = arguments.results / "records"
@@ -54,11 +54,12 @@ def run(arguments: argparse.Namespace) -> None:
                 scorer = load_scorer(model, device=device, threads=arguments.threads)
             card = read_json(model / "card.json")
             for task, examples_of in test_sets.items():
-                out = arguments.results / "predictions" / folder / task
+                parts = {}
                 for role, examples in examples_of.items():
                     _check_labels(examples, scorer, model)
-                    predictions = _predict(scorer, card, examples, role.variant)
-                    write_predictions(out / f"{role.name}.parquet", predictions)
+                    parts[role.name] = _predict(scorer, card, examples, role.variant)
+                out = arguments.results / "predictions" / folder / f"{task}.parquet"
+                write_predictions(out, parts)
 
 
 def read_test_sets(prepared: Path, datasets: TaskDatasets) -> dict[Role, Examples]:

@@ -27,17 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Score every predictions file given and write them as one table."""
+    """Score every role of every predictions file given and write them as one table."""
     settings = check_section(EvaluationSettings, arguments.settings)
     bootstrap = Bootstrap(settings.bootstrap_samples, settings.confidence, settings.seed)
     near_copies = find_near_copies(read_audit(arguments.audit))
     scores = []
     for path in arguments.predictions:
-        scores += score_predictions(
-            read_predictions(path),
-            near_copies=near_copies,
-            threshold=settings.threshold,
-            bootstrap=bootstrap,
-        )
+        for part in read_predictions(path).values():
+            scores += score_predictions(
+                part,
+                near_copies=near_copies,
+                threshold=settings.threshold,
+                bootstrap=bootstrap,
+            )
     write_scores(arguments.out, sort_scores(scores))
     logger.info("%d scores of %d predictions files", len(scores), len(arguments.predictions))

@@ -17,6 +17,7 @@ from distilro.distillation.cell_data import Tokenized
 from distilro.distillation.cells import CellTrainer, Trained
 from distilro.distillation.folds import (
     assign_folds,
+    check_folds,
     describe_fold_set,
     find_seen,
     join_fold_logits,
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
         task, mixture = name.split("-", 1)
         asked.setdefault(task, []).append(mixture)
     with open_cell(arguments, "folds") as (cell, record):
+        check_folds(cell.settings.folds)
         _refuse_start(cell)
         parts = {task: _read_asked(cell, task, names) for task, names in asked.items()}
         record["seeds"] = {seed: _train_folds(cell, seed, parts) for seed in cell.settings.seeds}
@@ -57,7 +59,7 @@ def _read_asked(cell: CellTrainer, task: str, mixtures: Sequence[str]) -> Tokeni
 def _train_folds(cell: CellTrainer, seed: int, parts: Mapping[str, Tokenized]) -> float:
     """Train and ask the models of a seed's folds; return the seconds of their trainings."""
     cards, answers, seconds = [], {task: [] for task in parts}, 0.0
-    for fold in range(cell.settings.folds):
+    for fold in range(cell.settings.folds.count):
         hold_out = {
             (task, stage): _assign(cell, part.examples) == fold
             for (task, stage), part in cell.data.mixtures.items()
@@ -99,7 +101,8 @@ def _refuse_start(cell: CellTrainer) -> None:
 
 def _assign(cell: CellTrainer, examples: Examples) -> np.ndarray:
     """Return the fold of each row, int64 [N]."""
-    return assign_folds(examples.text_hash, cell.settings.folds, cell.settings.salt)
+    folds = cell.settings.folds
+    return assign_folds(examples.text_hash, folds.count, folds.salt)
 
 
 def _describe(cell: CellTrainer, trained: Trained, seed: int) -> dict:

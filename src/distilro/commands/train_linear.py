@@ -8,6 +8,7 @@ import numpy as np
 from distilro.artifacts import hash_file, write_json
 from distilro.cards import list_versions, record_run
 from distilro.corpora.examples import Examples, read_examples
+from distilro.distillation.folds import FoldSettings
 from distilro.evaluation.validation import score_logits
 from distilro.modeling.linear import LinearModel, fit_linear
 from distilro.modeling.majority import MajorityModel, fit_majority
@@ -22,9 +23,8 @@ class BaselineSettings(Section):
     tasks: tuple[str, ...]
     linear: LinearSettings
     validation: dict[str, str]
-    folds: int
-    salt: str
     seed: int
+    folds: FoldSettings | None = None
 
     @property
     def stage(self) -> str:

@@ -13,6 +13,7 @@ from distilro.commands.train_linear import BaselineSettings, describe, fit
 from distilro.corpora.examples import Examples, join_distinct, read_examples
 from distilro.distillation.folds import (
     assign_folds,
+    check_folds,
     describe_fold_set,
     find_seen,
     join_fold_logits,
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Fit k models, and write their joined logits and the card of the set."""
     settings = check_section(BaselineSettings, arguments.settings)
+    check_folds(settings.folds)
     recipe, scope = arguments.cell.split("/")
     (task,) = settings.tasks
     mixtures = arguments.results / "mixtures" / task
@@ -43,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder = arguments.results / "models" / recipe / scope / f"seed{settings.seed}-folds"
     with record_run(arguments.results / "records", "folds", f"{recipe}-{scope}", threads=1):
         cards, answers = [], []
-        for fold in range(settings.folds):
+        for fold in range(settings.folds.count):
             model = fit(
                 settings, learned.select(np.flatnonzero(_assign(settings, learned) != fold))
             )
@@ -62,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _assign(settings: BaselineSettings, examples: Examples) -> np.ndarray:
     """Return the fold of each row, int64 [N]."""
-    return assign_folds(examples.text_hash, settings.folds, settings.salt)
+    return assign_folds(examples.text_hash, settings.folds.count, settings.folds.salt)
 
 
 def _hash_files(model: object) -> dict[str, str]:

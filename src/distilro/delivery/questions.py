@@ -74,7 +74,8 @@ def describe_standing(rows: Sequence[Comparison], seeds_needed: int) -> str:
     if not rows:
         return ""
     if not open_:
-        return f"These are claims: each has {count_nouns(seeds_needed, 'seed')} or more a side."
+        seeds = count_nouns(seeds_needed, "seed")
+        return f"These are claims: each neural side has {seeds} or more."
     which = "All of these are indications" if open_ == len(rows) else f"{open_} are indications"
     return f"{which}, not claims: {need}."
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from distilro.distillation.folds import FoldSettings
 from distilro.settings import Recipe, ScheduleSettings, Section
 from distilro.training.workers import Workers
 
@@ -33,13 +34,12 @@ class CellSettings(Section):
     weight_decay: float
     layer_decay: float
     clip_norm: float
-    folds: int
-    salt: str
     schedule: ScheduleSettings
     validation: dict[str, str]  # task -> the dataset whose validation rows choose the best epoch
     teacher_scopes: dict[str, dict[str, str]]  # teacher -> task -> scope
     teacher_seeds: dict[str, tuple[int, ...]]
     start: StartSettings | None = None
+    folds: FoldSettings | None = None
 
 
 @dataclass(frozen=True)

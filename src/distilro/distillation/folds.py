@@ -17,8 +17,26 @@ import numpy as np
 
 from distilro.artifacts import hash_json
 from distilro.errors import IntegrityError, SettingsError
+from distilro.sections import Section
 
 FEWEST_FOLDS = 2
+
+
+class FoldSettings(Section):
+    """How training texts are cut into folds."""
+
+    count: int
+    salt: str
+
+
+def check_folds(folds: FoldSettings | None) -> FoldSettings:
+    """Return how texts are cut; SettingsError where the settings do not say it."""
+    if folds is None:
+        raise SettingsError(
+            "--settings: folds is missing; expected count and salt. Nothing was trained; the "
+            "workflow gives them (recipes.describe_folds)."
+        )
+    return folds
 
 
 def assign_folds(text_hashes: Sequence[str], folds: int, salt: str) -> np.ndarray:

@@ -1,12 +1,14 @@
-"""Predictions: what one model said about one test set, and the Parquet file that keeps it.
+"""Predictions: what one model said about the test sets of a task, and the Parquet file of them.
 
 Every metric is computed from these files alone, so they hold probabilities, never logits or
-decisions, beside the gold labels. The schema metadata carries the task, the cell and the number
-of rows, so that a reader needs no second file. Axes: N rows, L labels in the task's order.
+decisions, beside the gold labels. A file holds every role of a task (roles.py), each in a row
+group of its own, so that a reader of one role reads no other. The schema metadata carries the
+task, the cell and the rows of each role, so that a reader needs no second file. What a role must
+hold is not said here. Axes: N rows, L labels in the task's order.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,12 +19,14 @@ import pyarrow.parquet as pq
 from distilro.artifacts import write_atomically
 from distilro.corpora.examples import KINDS, Task
 from distilro.errors import DataError, IntegrityError
+from distilro.progress import show_progress
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VARIANTS = ("official", "stripped", "cedilla", "upper_case", "typos")
 
 _METADATA_KEY = b"distilro"
-_CELL_FIELDS = ("recipe", "scope", "seed", "test_set", "language", "variant", "model_hash")
+_MODEL_FIELDS = ("recipe", "scope", "seed", "model_hash")
+_ROLE_FIELDS = ("test_set", "language", "variant")
 _ARRAYS = {"probabilities": np.float32, "gold": np.float32, "observed": bool}
 _SUM_TOLERANCE = 1e-3  # a float32 softmax is far closer; sigmoids in its place are far off
 
@@ -101,82 +105,130 @@ def _check_classes(predictions: Predictions, where: str) -> None:
         )
 
 
-def write_predictions(path: str | Path, predictions: Predictions) -> None:
-    """Check and write a Parquet file of predictions, atomically.
+def write_predictions(path: str | Path, parts: Mapping[str, Predictions]) -> None:
+    """Check and write what one model says for a task, role -> predictions, atomically.
 
     Raises:
-        DataError: see `check_predictions`; nothing is written.
+        DataError: there is no part, or those of several models; or see `check_predictions`.
     """
-    check_predictions(predictions, str(path))
-    width = len(predictions.task.labels)
-    columns: dict[str, pa.Array] = {"id": pa.array(list(predictions.id), pa.string())}
-    for name, dtype in _ARRAYS.items():
-        flat = np.ascontiguousarray(getattr(predictions, name), dtype=dtype).reshape(-1)
-        columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat), width)
-    header = {
-        "version": SCHEMA_VERSION,
-        "rows": len(predictions),
-        "task": asdict(predictions.task),
-        **{name: getattr(predictions, name) for name in _CELL_FIELDS},
-    }
-    metadata = {_METADATA_KEY: json.dumps(header, sort_keys=True)}
-    with write_atomically(path) as temporary:
-        pq.write_table(
-            pa.table(columns).replace_schema_metadata(metadata), temporary, compression="zstd"
-        )
+    for role, part in parts.items():
+        check_predictions(part, f"{path}, {role}")
+    _check_one_model(path, parts)
+    first = next(iter(parts.values()))
+    roles = [
+        {"role": role, "rows": len(part), **_choose(part, _ROLE_FIELDS)}
+        for role, part in parts.items()
+    ]
+    header = {"version": SCHEMA_VERSION, "task": asdict(first.task), "roles": roles}
+    header |= _choose(first, _MODEL_FIELDS)
+    tables = [_to_table(role, part) for role, part in parts.items()]
+    schema = tables[0].schema.with_metadata({_METADATA_KEY: json.dumps(header, sort_keys=True)})
+    with (
+        write_atomically(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for table in tables:
+            writer.write_table(table, row_group_size=len(table))
 
 
-def read_predictions(path: str | Path) -> Predictions:
-    """Read and check a Parquet file of predictions.
+def read_predictions(
+    path: str | Path, roles: Collection[str] | None = None
+) -> dict[str, Predictions]:
+    """Read and check what a file holds of `roles`, or all of it, in the order of the file.
 
     Raises:
-        DataError: the file is absent, or its values are not those of predictions.
+        DataError: the file or one of `roles` is absent, or see `check_predictions`.
         IntegrityError: it is not such a file, of another version, or rows are lost.
     """
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path} is missing; expected predictions. Run the stage predict.")
     try:
-        table = pq.read_table(path)
-        header = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
-    except (pa.ArrowInvalid, ValueError) as error:
-        raise IntegrityError(f"{path} is not a Parquet file ({error}). Predict again.") from error
-    got = (header.get("version"), header.get("rows"))
-    if got != (SCHEMA_VERSION, table.num_rows):
-        raise IntegrityError(
-            f"{path}: expected predictions of version {SCHEMA_VERSION} with {table.num_rows} rows, "
-            f"got version {got[0]} with {got[1]}. Run the stage predict again."
+        with pq.ParquetFile(path) as file:
+            header = _read_header(file, path)
+            told = [one["role"] for one in header["roles"]]
+            if absent := sorted(set(roles or ()) - set(told)):
+                raise DataError(
+                    f"{path}: expected predictions of {absent}, got those of {told}. Run the stage "
+                    "predict again."
+                )
+            wanted = [n for n, role in enumerate(told) if roles is None or role in roles]
+            tables = {n: file.read_row_group(n, ["id", *_ARRAYS]) for n in wanted}
+    except (pa.ArrowInvalid, OSError, ValueError) as error:
+        raise IntegrityError(f"{path} is not whole Parquet ({error}). Predict again.") from error
+    parts = {told[n]: _to_predictions(table, header, n) for n, table in tables.items()}
+    for role, part in parts.items():
+        check_predictions(part, f"{path}, {role}")
+    return parts
+
+
+def read_official(
+    paths: Sequence[str | Path], *roles: str, language: str = "ro"
+) -> Iterator[tuple[Predictions, ...]]:
+    """Yield the parts of each file in the order of `roles`, one file at a time in memory.
+
+    Raises:
+        DataError: a part is no official one of texts in `language`, or see `read_predictions`.
+        IntegrityError: see `read_predictions`.
+    """
+    with show_progress(len(paths), what="reading predictions", unit="file") as bar:
+        for path in paths:
+            parts = read_predictions(path, roles)
+            for role, part in parts.items():
+                if (part.variant, part.language) != (VARIANTS[0], language):
+                    raise DataError(
+                        f"{path}, {role}: expected {VARIANTS[0]} predictions of texts in "
+                        f"{language!r}, got {part.variant} ones in {part.language!r}. Nothing was "
+                        "measured. Run the stage predict again."
+                    )
+            yield tuple(parts[role] for role in roles)
+            bar.update()
+
+
+def _check_one_model(path: str | Path, parts: Mapping[str, Predictions]) -> None:
+    models = [(part.task, *_choose(part, _MODEL_FIELDS).values()) for part in parts.values()]
+    if not models or any(model != models[0] for model in models):
+        raise DataError(
+            f"{path}: expected predictions of one model for one task, got those of "
+            f"{list(dict.fromkeys(models))}. Nothing was written. Write a file for each."
         )
-    task = header["task"]
+
+
+def _choose(part: Predictions, names: Sequence[str]) -> dict[str, object]:
+    return {name: getattr(part, name) for name in names}
+
+
+def _to_table(role: str, part: Predictions) -> pa.Table:
+    ids = pa.array(list(part.id), pa.string())
+    columns: dict[str, pa.Array] = {"role": pa.repeat(role, len(part)), "id": ids}
+    for name, dtype in _ARRAYS.items():
+        flat = np.ascontiguousarray(getattr(part, name), dtype=dtype).reshape(-1)
+        columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(flat), len(part.task.labels))
+    return pa.table(columns)
+
+
+def _read_header(file: pq.ParquetFile, path: Path) -> dict:
+    header = json.loads((file.schema_arrow.metadata or {}).get(_METADATA_KEY, b"{}"))
+    told = {one["role"]: one["rows"] for one in header.get("roles", ())}
+    rows = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    if header.get("version") != SCHEMA_VERSION or list(told.values()) != rows:
+        raise IntegrityError(
+            f"{path}: expected predictions of version {SCHEMA_VERSION} with {rows} rows, got "
+            f"version {header.get('version')} with {told}. Run the stage predict again."
+        )
+    return header
+
+
+def _to_predictions(table: pa.Table, header: dict, number: int) -> Predictions:
+    task, role = header["task"], header["roles"][number]
     width = len(task["labels"])
-    predictions = Predictions(
+    return Predictions(
         task=Task(task["name"], task["kind"], tuple(task["labels"])),
-        **{name: header[name] for name in _CELL_FIELDS},
+        **{name: header[name] for name in _MODEL_FIELDS},
+        **{name: role[name] for name in _ROLE_FIELDS},
         id=table.column("id").to_pylist(),
         **{name: _to_array(table.column(name), width, dtype) for name, dtype in _ARRAYS.items()},
     )
-    check_predictions(predictions, str(path))
-    return predictions
-
-
-def read_official(paths: Iterable[str | Path], *, language: str = "ro") -> list[Predictions]:
-    """Read files that must all hold official predictions of texts in `language`, in their order.
-
-    Raises:
-        DataError: one of them is of another variant or language, or see `read_predictions`.
-        IntegrityError: see `read_predictions`.
-    """
-    read = []
-    for path in paths:
-        predictions = read_predictions(path)
-        got = (predictions.variant, predictions.language)
-        if got != (VARIANTS[0], language):
-            raise DataError(
-                f"{path}: expected {VARIANTS[0]} predictions of texts in {language!r}, got "
-                f"{got[0]} ones in {got[1]!r}. Nothing was measured. Leave this file out."
-            )
-        read.append(predictions)
-    return read
 
 
 def _to_array(column: pa.ChunkedArray, width: int, dtype: type) -> np.ndarray:

@@ -30,9 +30,9 @@ from distilro.training.masking import find_maskable, mask_tokens, read_vocabular
 from distilro.training.optimisation import build_optimiser
 from distilro.training.pretraining import (
     measure_plan_padding,
-    thin_out,
     plan_batches,
     split_held_out,
+    thin_out,
 )
 
 _WEIGHT_DECAY = 0.01
