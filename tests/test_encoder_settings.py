@@ -39,7 +39,7 @@ def test_every_scenario_s_section_is_right(scenario: str):
         (change("adaptation", precision="int8"), "adaptation.precision"),
         (change("adaptation", epoch=1), "did you mean epochs"),
         (change(seed="13"), "seed"),
-        (change("texts", most_words={"tales_ro": 9}), r"most_words\.tales_ro: it is not among"),
+        (change("texts", most_words={"novels_en": 9}), r"most_words\.novels_en: it is not among"),
         (change("texts", collections=["Tales"]), "texts.collections"),
         (change(vocabulary={"size": 99, "lowercase": True}), "vocabulary.size"),
         (change(vocabulary={"size": 8000}), "vocabulary.lowercase"),

@@ -73,11 +73,6 @@ def test_several_processes_with_an_adversary_are_refused(study):
     make_parts(study, {"stages": [EN]}, Workers(0, 2))
 
 
-def test_an_adversary_in_a_stage_without_english_is_refused_before_the_first_stage(study):
-    with pytest.raises(SettingsError, match=r"recipes\.some: stages: .* but ro1 has no English"):
-        make_parts(study, {"stages": [EN, RO], "adversary": CRITIC})
-
-
 def test_the_first_epoch_of_a_critic_has_as_many_steps_as_the_plan(study):
     objective, _ = build(
         make_parts(study, {"stages": [EN], "adversary": CRITIC}),

@@ -12,15 +12,12 @@ from distilro.errors import SettingsError
 from distilro.modeling.heads import Classifier, load_classifier
 from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.students import choose_layers
-from distilro.recipes import name_stage
 from distilro.training.adversary import Adversary, LanguageTexts
 from distilro.training.alignment import Alignment
 from distilro.training.epochs import TaskData
 from distilro.training.masking import read_vocabulary
 from distilro.training.objective import Objective, Targets
 from distilro.training.weighting import build_weighting
-
-_SOURCE = "en"  # the language that an adversary comes from
 
 
 @dataclass(frozen=True)
@@ -33,25 +30,16 @@ class ObjectiveParts:
     tokenizer: PreTrainedTokenizerFast
 
     def __post_init__(self) -> None:
-        """Refuse what would stop a training after its first steps, or between two stages.
+        """Refuse what would stop a training after its first steps.
 
         Raises:
-            SettingsError: an adversary with several processes, or with a stage that has no English.
+            SettingsError: an adversary with several processes.
         """
-        recipe, count = self.settings.recipe, self.machine.workers.count
-        if recipe.adversary is None:
-            return
-        if count > 1:
+        count = self.machine.workers.count
+        if self.settings.recipe.adversary is not None and count > 1:
             raise SettingsError(
                 f"training.processes is {count}, but a recipe with an adversary is trained by one "
                 "process. Nothing was trained; set it to 1."
-            )
-        without = [name_stage(stage) for stage in recipe.stages if _SOURCE not in stage]
-        if without:
-            raise SettingsError(
-                f"recipes.{self.places.recipe}: stages: an adversary tells English from Romanian "
-                f"in every stage, but {without[0]} has no English. Nothing was trained; give that "
-                "stage en, or the recipe no adversary."
             )
 
     def build(
