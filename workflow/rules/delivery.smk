@@ -22,7 +22,7 @@ rule report:
             file
             for cell in CELLS
             for file in model_files(cell.recipe, cell.scope)
-            if file.endswith("card.json")
+            if Path(file).name == "card.json"
         ],
         registry=[
             "data/registry/tasks.yaml",
@@ -32,7 +32,7 @@ rule report:
             file
             for cell in CELLS
             for file in model_files(cell.recipe, cell.scope)
-            if file.endswith("/config.json")
+            if Path(file).name == "config.json"
         ],
         comparisons=f"{RESULTS}/comparisons.json",
         influence=f"{RESULTS}/influence.json",
