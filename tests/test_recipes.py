@@ -184,7 +184,7 @@ def test_a_joint_model_of_one_task_is_refused():
 
 
 def test_the_mixtures_of_a_gradual_recipe_stand_in_the_order_of_its_stages():
-    settings = build_settings()
+    settings = build_settings("study")
     names = [m.name for m in recipes.list_mixtures(Cell("gradual", "emotion"), settings)]
     assert names == ["ro1-en1", "ro1-en0.5", "ro1-en0.125", "ro1"]
 
