@@ -15,6 +15,7 @@ from distilro.delivery.cost_estimate import (
     measure_workloads,
 )
 from distilro.delivery.ledger import format_amount
+from distilro.recipes import list_datasets
 from distilro.settings import Settings, check_section, load_settings
 
 TOKENS_PER_TEXT = 40.0
@@ -61,13 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def read_datasets(settings: Settings, registry: Path) -> dict[str, Dataset]:
     """Read the declaration of every dataset that a task names."""
-    names = dict.fromkeys(
-        name
-        for chosen in settings.data.tasks.values()
-        for name in (chosen.ro, chosen.en, chosen.ood)
-        if name is not None
-    )
-    return {name: load_dataset(registry, name) for name in names}
+    return {name: load_dataset(registry, name) for name in list_datasets(settings)}
 
 
 def format_plan(estimate: Estimate, workloads: list[Workload], tokens_per_text: float) -> str:
