@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from distilro.errors import SettingsError
+from distilro.recipe_settings import Stage
 from distilro.settings import Recipe, Settings
 
 ALL_TASKS = "all"
@@ -133,22 +134,18 @@ def list_tasks(scope: str, settings: Settings) -> list[str]:
 
 
 def list_mixtures(cell: Cell, settings: Settings) -> list[Mixture]:
-    """Return the training sets of a cell: stage by stage, task by task, without repeats."""
-    recipe = settings.recipes[cell.recipe]
-    stages = [*recipe.stages, *([recipe.adversary.target] if recipe.adversary else [])]
-    tasks = list_tasks(cell.scope, settings)
-    return list(
-        dict.fromkeys(Mixture(task, name_stage(stage)) for stage in stages for task in tasks)
-    )
+    """Return the training sets of a cell: stage by stage, task by task, without repeats.
+
+    Those that an adversary reads without their labels come last.
+    """
+    adversary = settings.recipes[cell.recipe].adversary
+    shown = [] if adversary is None else _name_mixtures(cell, [adversary.target], settings)
+    return list(dict.fromkeys([*list_labelled_mixtures(cell, settings), *shown]))
 
 
 def list_labelled_mixtures(cell: Cell, settings: Settings) -> list[Mixture]:
     """Return the training sets of a cell whose labels it learns."""
-    tasks = list_tasks(cell.scope, settings)
-    stages = settings.recipes[cell.recipe].stages
-    return list(
-        dict.fromkeys(Mixture(task, name_stage(stage)) for stage in stages for task in tasks)
-    )
+    return _name_mixtures(cell, settings.recipes[cell.recipe].stages, settings)
 
 
 def list_all_mixtures(settings: Settings) -> list[Mixture]:
@@ -214,6 +211,15 @@ def list_seeds(recipe: Recipe, settings: Settings) -> tuple[int, ...]:
     """Return the seeds of a recipe's cells; what is not neural has no randomness, hence one."""
     seeds = settings.training.seeds
     return seeds if recipe.kind == "encoder" else seeds[:1]
+
+
+def choose_seed(seed: int, seeds: Sequence[int]) -> int:
+    """Return the seed of another recipe's model that goes with a model's: its own, or the first.
+
+    >>> choose_seed(1, (0, 1)), choose_seed(1, (0,))
+    (1, 0)
+    """
+    return seed if seed in seeds else seeds[0]
 
 
 def find_teacher(teacher: str, task: str, settings: Settings) -> Cell:
@@ -341,6 +347,13 @@ def describe_prediction(scope: str, settings: Settings) -> dict[str, dict]:
     """Return which datasets a cell is tested on, ready for JSON."""
     chosen = {task: settings.data.tasks[task] for task in list_tasks(scope, settings)}
     return {"tasks": {task: datasets.model_dump() for task, datasets in chosen.items()}}
+
+
+def _name_mixtures(cell: Cell, stages: Sequence[Stage], settings: Settings) -> list[Mixture]:
+    tasks = list_tasks(cell.scope, settings)
+    return list(
+        dict.fromkeys(Mixture(task, name_stage(stage)) for stage in stages for task in tasks)
+    )
 
 
 def _find_validation(recipe: Recipe, task: str, settings: Settings) -> str:

@@ -6,24 +6,16 @@ folds of a cell are trained in one process.
 
 import argparse
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from distilro.artifacts import hash_json, write_json
+from distilro.artifacts import hash_json
 from distilro.commands.train import add_cell_arguments, open_cell
-from distilro.corpora.examples import Examples, join_distinct
+from distilro.corpora.examples import join_distinct
 from distilro.distillation.cell_data import Tokenized
 from distilro.distillation.cells import CellTrainer, Trained
-from distilro.distillation.folds import (
-    assign_folds,
-    check_folds,
-    describe_fold_set,
-    find_seen,
-    join_fold_logits,
-)
-from distilro.distillation.logits import write_logits
-from distilro.distillation.teachers import identify_teacher, name_logits
+from distilro.distillation.fold_sets import group_by_task, store_fold_answers, write_fold_card
+from distilro.distillation.folds import check_folds
 from distilro.errors import SettingsError
 from distilro.modeling.weights import hash_weights
 
@@ -38,10 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """For every seed: train k models, and write their joined logits and the card of the set."""
-    asked: dict[str, list[str]] = {}
-    for name in arguments.mixtures:
-        task, mixture = name.split("-", 1)
-        asked.setdefault(task, []).append(mixture)
+    asked = group_by_task(arguments.mixtures)
     with open_cell(arguments, "folds") as (cell, record):
         check_folds(cell.settings.folds)
         _refuse_start(cell)
@@ -59,12 +48,10 @@ def _read_asked(cell: CellTrainer, task: str, mixtures: Sequence[str]) -> Tokeni
 def _train_folds(cell: CellTrainer, seed: int, parts: Mapping[str, Tokenized]) -> float:
     """Train and ask the models of a seed's folds; return the seconds of their trainings."""
     cards, answers, seconds = [], {task: [] for task in parts}, 0.0
-    for fold in range(cell.settings.folds.count):
-        hold_out = {
-            (task, stage): _assign(cell, part.examples) == fold
-            for (task, stage), part in cell.data.mixtures.items()
-        }
-        trained = cell.train(seed, hold_out)
+    folds, mixtures = cell.settings.folds, cell.data.mixtures
+    assigned = {place: folds.assign(part.examples.text_hash) for place, part in mixtures.items()}
+    for fold in range(folds.count):
+        trained = cell.train(seed, {place: rows == fold for place, rows in assigned.items()})
         seconds += trained.seconds
         cards.append(_describe(cell, trained, seed))
         for task, part in parts.items():
@@ -83,9 +70,17 @@ def _write(
 ) -> None:
     """Write the card of a seed's fold models and their joined logits."""
     folder = cell.places.find_model(seed, "-folds")
-    write_json(folder / "card.json", {**describe_fold_set(cards), **cell.identity})
+    write_fold_card(folder, cards, cell.identity)
+    learned = {text for part in cell.data.mixtures.values() for text in part.examples.text_hash}
     for task, part in parts.items():
-        _store(cell, folder, part.examples, answers[task])
+        store_fold_answers(
+            cell.places.results,
+            folder,
+            part.examples,
+            answers[task],
+            learned=learned,
+            folds=cell.settings.folds,
+        )
 
 
 def _refuse_start(cell: CellTrainer) -> None:
@@ -99,27 +94,9 @@ def _refuse_start(cell: CellTrainer) -> None:
         )
 
 
-def _assign(cell: CellTrainer, examples: Examples) -> np.ndarray:
-    """Return the fold of each row, int64 [N]."""
-    folds = cell.settings.folds
-    return assign_folds(examples.text_hash, folds.count, folds.salt)
-
-
 def _describe(cell: CellTrainer, trained: Trained, seed: int) -> dict:
     return {
         **cell.describe(trained, seed),
         "weights": hash_weights(trained.classifier),
         "tokenizer": hash_json(cell.tokenizer.backend_tokenizer.to_str()),
     }
-
-
-def _store(
-    cell: CellTrainer, folder: Path, examples: Examples, answers: Sequence[np.ndarray]
-) -> None:
-    """Write the joined logits of one task."""
-    learned = {text for part in cell.data.mixtures.values() for text in part.examples.text_hash}
-    seen = find_seen(examples.text_hash, learned)
-    joined = join_fold_logits(_assign(cell, examples), seen, answers)
-    teacher = identify_teacher(folder)
-    path = name_logits(cell.places.results, teacher, examples.task.name)
-    write_logits(path, examples=examples, logits=joined, teacher=teacher)

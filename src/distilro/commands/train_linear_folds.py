@@ -6,20 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from distilro.artifacts import hash_file, write_json
+from distilro.artifacts import hash_file
 from distilro.cards import record_run
 from distilro.commands import train_linear
 from distilro.commands.train_linear import BaselineSettings, describe, fit
-from distilro.corpora.examples import Examples, join_distinct, read_examples
-from distilro.distillation.folds import (
-    assign_folds,
-    check_folds,
-    describe_fold_set,
-    find_seen,
-    join_fold_logits,
-)
-from distilro.distillation.logits import write_logits
-from distilro.distillation.teachers import identify_teacher, name_logits
+from distilro.corpora.examples import join_distinct, read_examples
+from distilro.distillation.fold_sets import group_by_task, store_fold_answers, write_fold_card
+from distilro.distillation.folds import check_folds
 from distilro.settings import check_section
 
 
@@ -34,37 +27,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Fit k models, and write their joined logits and the card of the set."""
     settings = check_section(BaselineSettings, arguments.settings)
-    check_folds(settings.folds)
+    folds = check_folds(settings.folds)
     recipe, scope = arguments.cell.split("/")
     (task,) = settings.tasks
     mixtures = arguments.results / "mixtures" / task
     learned = read_examples(mixtures / f"{settings.stage}.parquet")
-    names = [name.split("-", 1)[1] for name in arguments.mixtures]
+    names = group_by_task(arguments.mixtures)[task]
     asked = join_distinct([read_examples(mixtures / f"{name}.parquet") for name in names])
     valid = read_examples(arguments.prepared / settings.validation[task] / "valid.parquet")
     folder = arguments.results / "models" / recipe / scope / f"seed{settings.seed}-folds"
     with record_run(arguments.results / "records", "folds", f"{recipe}-{scope}", threads=1):
         cards, answers = [], []
-        for fold in range(settings.folds.count):
-            model = fit(
-                settings, learned.select(np.flatnonzero(_assign(settings, learned) != fold))
-            )
+        assigned = folds.assign(learned.text_hash)
+        for fold in range(folds.count):
+            model = fit(settings, learned.select(np.flatnonzero(assigned != fold)))
             told = describe(model, settings, (recipe, scope), valid)
             cards.append({**told, **_hash_files(model)})
             answers.append(model.score(task, asked.text))
-        seen = find_seen(asked.text_hash, learned.text_hash)
-        logits = join_fold_logits(_assign(settings, asked), seen, answers)
         read = {f"{task}/{settings.stage}": hash_file(mixtures / f"{settings.stage}.parquet")}
         origin = {"settings": settings.model_dump(mode="json"), "mixtures": read}
-        write_json(folder / "card.json", {**describe_fold_set(cards), **origin})
-        teacher = identify_teacher(folder)
-        path = name_logits(arguments.results, teacher, task)
-        write_logits(path, examples=asked, logits=logits, teacher=teacher)
-
-
-def _assign(settings: BaselineSettings, examples: Examples) -> np.ndarray:
-    """Return the fold of each row, int64 [N]."""
-    return assign_folds(examples.text_hash, settings.folds.count, settings.folds.salt)
+        write_fold_card(folder, cards, origin)
+        store_fold_answers(
+            arguments.results, folder, asked, answers, learned=learned.text_hash, folds=folds
+        )
 
 
 def _hash_files(model: object) -> dict[str, str]:

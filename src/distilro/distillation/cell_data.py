@@ -16,7 +16,7 @@ from distilro.distillation.cell_settings import CellSettings
 from distilro.distillation.teachers import identify_teacher, read_teacher_probabilities
 from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.token_cache import encode_once
-from distilro.recipes import name_stage
+from distilro.recipes import choose_seed, name_stage
 from distilro.training.epochs import TaskData
 
 HeldOut = Mapping[tuple[str, str], np.ndarray]  # (task, stage) -> rows not to be read, bool [N]
@@ -61,7 +61,7 @@ class TeacherFolders:
         seeds = self.seeds[teacher]
         if self.every_seed:
             return seeds
-        return (seed,) if seed in seeds else seeds[:1]
+        return (choose_seed(seed, seeds),)
 
 
 @dataclass(frozen=True)

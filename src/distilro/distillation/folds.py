@@ -28,6 +28,10 @@ class FoldSettings(Section):
     count: int
     salt: str
 
+    def assign(self, text_hashes: Sequence[str]) -> np.ndarray:
+        """Return the fold of each text, int64 [N]; see `assign_folds`."""
+        return assign_folds(text_hashes, self.count, self.salt)
+
 
 def check_folds(folds: FoldSettings | None) -> FoldSettings:
     """Return how texts are cut; SettingsError where the settings do not say it."""

@@ -15,11 +15,12 @@ from distilro.errors import SettingsError
 from distilro.modeling.forward import DropoutRates
 from distilro.modeling.heads import Classifier, build_classifier, load_classifier
 from distilro.modeling.students import shrink_encoder
+from distilro.recipes import choose_seed
 
 
 def find_start(start: StartSettings, results: Path, seed: int) -> Path:
     """Return the folder of the model that a seed begins from: of the same seed, or the first."""
-    chosen = seed if seed in start.seeds else start.seeds[0]
+    chosen = choose_seed(seed, start.seeds)
     return results / "models" / start.recipe / start.scope / f"seed{chosen}"
 
 

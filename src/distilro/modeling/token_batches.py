@@ -88,9 +88,9 @@ def arrange_padded(
     """Return token ids that are padded already, [B, T], with their mask of 0 and 1, as a batch."""
     positions = np.tile(np.arange(ids.shape[1], dtype=np.int32), len(ids))
     return PaddedBatch(
-        ids=_send(ids.astype(np.int32).reshape(-1), device),
-        positions=_send(positions, device),
-        mask=_send(mask.astype(bool), device),
+        ids=send_values(ids.astype(np.int32).reshape(-1), device),
+        positions=send_values(positions, device),
+        mask=send_values(mask.astype(bool), device),
         whole=bool(mask.all()),
     )
 
@@ -103,14 +103,14 @@ def pack_batch(
     lengths = taken.lengths
     positions = np.arange(len(taken.ids)) - np.repeat(taken.offsets[:-1], lengths)
     return PackedBatch(
-        ids=_send(taken.ids, device),
-        positions=_send(positions.astype(np.int32), device),
-        offsets=_send(taken.offsets.astype(np.int32), device),
+        ids=send_values(taken.ids, device),
+        positions=send_values(positions.astype(np.int32), device),
+        offsets=send_values(taken.offsets.astype(np.int32), device),
         longest=int(lengths.max()),
     )
 
 
-def _send(values: np.ndarray, device: torch.device | str) -> Tensor:
+def send_values(values: np.ndarray, device: torch.device | str) -> Tensor:
     """Return values on the device; to a GPU without waiting for the copy."""
     tensor = torch.from_numpy(np.ascontiguousarray(values))
     if torch.device(device).type == "cpu":

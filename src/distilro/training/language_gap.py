@@ -19,7 +19,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from distilro.errors import DataError
 from distilro.modeling.critic import Critic, build_critic, estimate_gap
 from distilro.modeling.ragged import RaggedTokens, cut_by_tokens
-from distilro.modeling.token_batches import pack_batch, pad_batch
+from distilro.modeling.token_batches import pack_batch, pad_batch, send_values
 
 STEPS = 500
 HIDDEN = 128
@@ -110,14 +110,6 @@ def measure_gap(
     critic = _fit_critic(fitted, build_critic(source.shape[1], hidden, seed=seed), rng, steps)
     with torch.no_grad():
         return float(estimate_gap(critic, *held_out) / _bound_slope(critic))
-
-
-def send_values(values: np.ndarray, device: torch.device | str) -> Tensor:
-    """Return values on a device; to a GPU without waiting for the copy."""
-    tensor = torch.from_numpy(values)
-    if torch.device(device).type == "cpu":
-        return tensor
-    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _fit_critic(
