@@ -5,9 +5,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from distilro.cli import main
+
+# An example may take longer on a busy machine: that is no fault.
+hypothesis.settings.register_profile("distilro", deadline=None)
+hypothesis.settings.load_profile("distilro")
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def test_a_reference_comes_along_so_that_there_is_something_to_compare_with():
     assert recipes.order_recipes(settings) == ["majority", "linear", "single_ro"]
 
 
-@settings_of(max_examples=40, deadline=None)
+@settings_of(max_examples=40)
 @given(st.lists(st.sampled_from(sorted(read_params("study")["recipes"])), min_size=1, unique=True))
 def test_whatever_is_asked_for_each_recipe_stands_after_all_that_it_needs(names):
     settings = build_settings("study", training={"recipes": names})
@@ -80,6 +80,34 @@ def test_a_recipe_that_teaches_itself_is_refused():
     )
     with pytest.raises(SettingsError, match="needs itself through a -> b"):
         recipes.order_recipes(settings)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "reason"),
+    [
+        ({"init_from": "single_ro"}, "begin with those of single_ro, which learned all rows"),
+        (
+            {"teachers": ["single_ro", "linear"], "anneal": 0.5},
+            "learn answers of single_ro, linear, which learned all rows",
+        ),
+    ],
+)
+def test_an_out_of_fold_teacher_that_hears_of_the_held_out_rows_is_refused(teacher, reason):
+    student = {"teachers": ["tainted"], "anneal": "linear", "teacher_logits": "out_of_fold"}
+    made = {"tainted": teacher, "student": student}
+    with pytest.raises(SettingsError, match=rf"recipes\.student: teacher_logits: .*{reason}"):
+        recipes.order_recipes(build_settings(recipes=made, training={"recipes": ["student"]}))
+    in_sample = {**made, "student": {**student, "teacher_logits": "in_sample"}}
+    assert "student" in recipes.order_recipes(
+        build_settings(recipes=in_sample, training={"recipes": ["student"]})
+    )
+
+
+def test_a_teacher_of_out_of_fold_answers_may_have_learned_such_answers():
+    taught = {"teachers": ["single_ro"], "anneal": "linear", "teacher_logits": "out_of_fold"}
+    chain = {"first": taught, "second": {**taught, "teachers": ["first"]}}
+    settings = build_settings(recipes=chain, training={"recipes": ["second"]})
+    assert recipes.order_recipes(settings)[-1] == "second"
 
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones():

@@ -296,8 +296,27 @@ def _visit(settings: Settings, name: str, ordered: list[str], above: tuple[str, 
     needed = [*recipe.teachers, recipe.init_from, recipe.reference]
     for other in dict.fromkeys(other for other in needed if other is not None):
         _visit(settings, other, ordered, (*above, name))
+    if recipe.teacher_logits == "out_of_fold":
+        for teacher in recipe.teachers:
+            _refuse_leak(name, teacher, settings)
     if name not in ordered:
         ordered.append(name)
+
+
+def _refuse_leak(student: str, teacher: str, settings: Settings) -> None:
+    """Refuse a teacher whose models of folds learn, through others, of the rows held out."""
+    recipe = settings.recipes[teacher]
+    if recipe.init_from is not None:
+        how = f"begin with those of {recipe.init_from}, which learned all rows"
+    elif recipe.teachers and recipe.teacher_logits == "in_sample":
+        how = f"learn answers of {', '.join(recipe.teachers)}, which learned all rows"
+    else:
+        return
+    raise SettingsError(
+        f"recipes.{student}: teacher_logits: expected {teacher}'s models of folds to know nothing "
+        f"of the rows held out, but they {how}. Nothing was planned; set it to in_sample, or name "
+        "another teacher."
+    )
 
 
 def describe_training(cell: Cell, settings: Settings) -> dict[str, object]:

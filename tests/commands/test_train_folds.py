@@ -14,7 +14,7 @@ from distilro.distillation.folds import assign_folds
 from distilro.distillation.logits import read_logits
 from distilro.distillation.teachers import identify_teacher, name_logits
 from distilro.errors import IntegrityError
-from tests.distillation.tiny_study import TinyStudy, is_same, start_from, teach
+from tests.distillation.tiny_study import TinyStudy, is_same, teach
 
 RO, BOTH = [{"ro": 1.0}], [{"ro": 1.0, "en": 1.0}]
 EN_CRITIC = {"stages": [{"en": 1.0}], "adversary": {"steps": 1, "batch_examples": 4, "weight": 1.0}}
@@ -134,11 +134,3 @@ def test_a_student_of_out_of_fold_answers_refuses_in_sample_ones(study, caplog):
     misled = replace(in_sample.cell, name="misled/sentiment")
     assert main(misled.list_arguments(**told)) == IntegrityError.exit_code
     assert "these logits are not the ones asked for" in caplog.text
-
-
-def test_models_that_begin_with_what_learned_every_fold_are_refused(study, caplog):
-    study.train("begun", {"stages": RO})
-    recipe = {"stages": RO, "init_from": "begun"}
-    assert study.train_folds("tainted", recipe, ["ro1"], **start_from("begun")) == 2
-    assert "begin with those of begun, which learned every fold" in caplog.text
-    assert not find_set(study, "tainted").exists()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distilro.corpora.contained import LEAST_WORDS, find_touched
+from distilro.corpora.contained import LEAST_WORDS, LEAST_WORDS_INSIDE, find_touched
 from distilro.text import key
 
 ROW = "Trenul a întârziat două ore, iar noi am așteptat în țară."
@@ -66,6 +66,18 @@ def test_a_passage_that_is_a_short_row_as_a_whole_is_near_it():
     assert find(["Foarte lungă!", FILLER], ["foarte lunga"]) == {0: "near"}
 
 
+@pytest.mark.parametrize("row", ["{} " + FILLER, FILLER + " {}", FILLER + " {} " + FILLER])
+@pytest.mark.parametrize("passage", [ROW, ROW.upper(), ROW.replace("ț", "ţ").replace("ș", "ş")])
+def test_a_passage_inside_a_longer_row_is_found(passage, row):
+    assert find(["altceva", passage], [row.format(ROW)]) == {1: "inside"}
+
+
+def test_a_short_passage_inside_a_row_is_everybodys():
+    words = FILLER.split()
+    assert find([" ".join(words[2 : 2 + LEAST_WORDS_INSIDE])], [FILLER]) == {0: "inside"}
+    assert find([" ".join(words[2 : 1 + LEAST_WORDS_INSIDE])], [FILLER]) == {}
+
+
 def test_passages_alike_among_themselves_touch_nothing():
     assert find([FILLER, FILLER], [ROW]) == {}
 
@@ -79,17 +91,25 @@ def test_no_passages_and_no_rows_are_no_matches():
     assert find([FILLER], []) == {}
 
 
+def name_reason(passage, row, jaccard):
+    """Return how a passage touches a row, both as words; "" where it does not."""
+    if len(row) >= LEAST_WORDS and f" {' '.join(row)} " in f" {' '.join(passage)} ":
+        return "contains"
+    if len(passage) >= LEAST_WORDS_INSIDE and f" {' '.join(passage)} " in f" {' '.join(row)} ":
+        return "inside"
+    one, other = set(passage), set(row)
+    alike = one and other and len(one & other) / len(one | other) >= jaccard - 1e-9
+    return "near" if alike else ""
+
+
 def find_by_force(passages, rows, jaccard):
-    """Return the positions of passages that hold a row as words, or have a set like it."""
+    """Return the positions of passages that hold a row, stand in one, or have a set like its."""
     touched = {}
     for position, passage in enumerate(key(text).split() for text in passages):
-        for row in (key(text).split() for text in rows):
-            one, other = set(passage), set(row)
-            if one and other and len(one & other) / len(one | other) >= jaccard - 1e-9:
-                touched.setdefault(position, "near")
-            held = f" {' '.join(row)} " in f" {' '.join(passage)} "
-            if len(row) >= LEAST_WORDS and held:
-                touched[position] = "contains"
+        reasons = {name_reason(passage, key(text).split(), jaccard) for text in rows}
+        for reason in ("near", "inside", "contains"):
+            if reason in reasons:
+                touched[position] = reason
     return touched
 
 
@@ -101,7 +121,7 @@ def test_it_is_what_comparing_all_with_all_finds(seed, jaccard):
         sizes = rng.integers(least, most, count)
         return [" ".join(rng.choice(WORDS[:4], size)) for size in sizes]
 
-    passages, rows = draw(12, 1, 20), draw(6, 1, 9)
+    passages, rows = draw(12, 1, 20), draw(3, 1, 9) + draw(3, 12, 60)
     found = find(passages, rows, jaccard)
     assert found == find_by_force(passages, rows, jaccard)
     assert list(found) == sorted(found)

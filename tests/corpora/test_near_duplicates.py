@@ -50,13 +50,12 @@ def test_empty_texts_are_similar_to_nothing():
 
 
 @given(TEXTS, THRESHOLDS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_join_equals_brute_force(texts, jaccard):
     assert join(texts, jaccard) == compare_all(texts, jaccard)
 
 
 @given(TEXTS, THRESHOLDS, st.integers(1, 50))
-@settings(deadline=None)
 def test_the_size_of_the_steps_does_not_change_the_answer(texts, jaccard, size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(near_duplicates, "_CHUNK_POSTINGS", size)

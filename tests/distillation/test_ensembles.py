@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, softmax
 
@@ -44,7 +44,6 @@ def test_means_of_a_label_by_hand_at_temperature_two():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", ENSEMBLES)
-@settings(deadline=None)
 @given(seed=st.integers(0, 9999), weight=st.floats(1e-3, 1))
 def test_one_teacher_is_itself_to_the_last_bit(kind, how, seed, weight):
     (logits,) = make_answers(seed, teachers=1)
@@ -55,7 +54,6 @@ def test_one_teacher_is_itself_to_the_last_bit(kind, how, seed, weight):
 
 
 @pytest.mark.parametrize("how", ENSEMBLES)
-@settings(deadline=None)
 @given(seed=st.integers(0, 9999), teachers=st.integers(1, 4), temperature=st.floats(0.5, 8))
 def test_the_answers_for_classes_are_a_distribution_between_the_teachers(
     how, seed, teachers, temperature
@@ -70,7 +68,6 @@ def test_the_answers_for_classes_are_a_distribution_between_the_teachers(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None)
 @given(seed=st.integers(0, 9999), temperature=st.floats(0.5, 8))
 def test_the_means_are_those_of_scipy(kind, seed, temperature):
     logits = make_answers(seed, teachers=3)
@@ -88,7 +85,6 @@ def test_the_means_are_those_of_scipy(kind, seed, temperature):
 
 
 @pytest.mark.parametrize("how", ENSEMBLES)
-@settings(deadline=None)
 @given(seed=st.integers(0, 9999), order=st.permutations(range(3)))
 def test_the_order_of_the_teachers_does_not_matter(how, seed, order):
     logits, scores = make_answers(seed, teachers=3), [0.2, 0.5, 0.9]
@@ -101,7 +97,6 @@ def test_the_order_of_the_teachers_does_not_matter(how, seed, order):
 
 
 @pytest.mark.parametrize("how", ENSEMBLES)
-@settings(deadline=None)
 @given(seed=st.integers(0, 9999), constant=st.floats(-1e6, 1e6))
 def test_a_constant_on_all_logits_of_a_class_means_nothing(how, seed, constant):
     first, second = (np.float64(answers) for answers in make_answers(seed, teachers=2))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -29,7 +29,6 @@ def test_a_held_out_row_and_a_foreign_row_by_hand():
     assert joined.dtype == np.float32
 
 
-@settings(deadline=None)
 @given(texts=texts, folds=st.integers(2, 5), salt=st.text(max_size=3), data=st.data())
 def test_a_text_has_the_same_fold_wherever_it_stands(texts, folds, salt, data):
     hashes = [hash_text(text) for text in texts]
@@ -62,7 +61,6 @@ def test_fewer_than_two_folds_are_refused(folds):
         assign_folds([hash_text("unu")], folds, "salt")
 
 
-@settings(deadline=None)
 @given(learned=texts, asked=texts, folds=st.integers(2, 5))
 def test_no_text_is_ever_answered_by_a_model_that_learned_it(learned, asked, folds):
     """Models of which each answers 1 for what it learned and 0 for all else.
@@ -91,7 +89,6 @@ def test_a_copy_of_a_training_text_in_another_dataset_is_held_out_too():
     assert find_seen(asked, learned).tolist() == [True, False]
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 999), folds=st.integers(2, 5))
 def test_where_all_models_agree_it_does_not_matter_which_is_asked(seed, folds):
     generator = np.random.default_rng(seed)

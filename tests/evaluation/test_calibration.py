@@ -175,7 +175,7 @@ def test_the_temperature_is_scipys(task):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 8), st.sampled_from([TOPIC, EMOTION]), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_scaling_never_makes_the_likelihood_of_the_validation_rows_worse(seed, rows, task, sets):
     generator = np.random.default_rng(seed)
     predictions = draw(task, rows, distortion=float(generator.uniform(0.2, 5)), seed=seed)

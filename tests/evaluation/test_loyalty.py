@@ -138,7 +138,7 @@ def test_a_student_equal_to_its_teacher_is_wholly_loyal(task):
 
 
 @given(st.integers(0, 1000), st.integers(2, 12), st.sampled_from([TOPIC, EMOTION]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_loyalty_is_symmetric_and_in_its_range(seed, rows, task):
     one, other = draw(task, rows, seed), draw(task, rows, seed + 1)
     forth, back = measure(one, other), measure(other, one)

@@ -87,7 +87,7 @@ def test_what_is_read_is_what_was_written_in_its_order(parts, tmp_path):
             )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     rows=st.lists(st.integers(1, 9), min_size=1, max_size=4),
     width=st.integers(1, 5),

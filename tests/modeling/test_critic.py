@@ -123,7 +123,7 @@ def test_the_penalty_by_hand(slope, expected):
 
 
 @given(share=st.floats(0, 1, width=32), seed=st.integers(0, 100))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_penalty_looks_at_points_between_the_languages(share, seed):
     seen = []
 

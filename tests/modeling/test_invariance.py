@@ -53,13 +53,13 @@ def assert_close(logits, expected):
     np.testing.assert_allclose(logits, expected, atol=TOLERANCE, rtol=0)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(rows=st.lists(st.integers(0, len(MORE_TEXTS) - 1), min_size=1, max_size=30))
 def test_a_text_s_logits_are_its_own_whatever_stands_beside_it(scorer, alone, rows):
     assert_close(scorer.score(TASK.name, [MORE_TEXTS[row] for row in rows]), alone[rows])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     order=st.permutations(range(len(MORE_TEXTS))),
     batch_tokens=st.integers(1, 400),

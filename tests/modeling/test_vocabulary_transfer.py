@@ -198,7 +198,7 @@ def test_the_same_vocabulary_of_another_kind_changes_no_bit(build: str):
     assert model.config.to_dict() == config
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.integers(0, 2**32 - 1))
 @pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_the_same_tokens_in_another_order_give_the_same_states(kind: str, seed: int):

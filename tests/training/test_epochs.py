@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from distilro.corpora.examples import Task
@@ -92,7 +92,6 @@ def list_planned(tasks, batches):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-@settings(deadline=None)
 @given(seed=st.integers(0, 10))
 def test_an_epoch_holds_what_was_planned_in_its_order(packed, seed):
     """Three tasks take turns; one of them has no teacher."""

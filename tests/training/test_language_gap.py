@@ -140,7 +140,7 @@ def test_the_gap_is_of_texts_that_the_critic_did_not_learn_from():
     offset=st.floats(-10, 10),
     axis=st.integers(0, 15),
 )
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_the_unit_of_an_axis_does_not_matter(scale, offset, axis):
     source, target = make_gaussians(1.0, texts=100)
     expected = measure_gap(source, target, seed=0, **QUICK)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from distilro.training.objectives import (
@@ -79,7 +79,6 @@ def test_an_example_without_observed_labels_costs_nothing():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None)
 @given(seed=st.integers(0, 999), weight=shares)
 def test_mixing_losses_equals_mixing_targets(kind, seed, weight):
     logits, gold, scores = make_batch(seed)
@@ -130,7 +129,6 @@ def test_temperature_one_is_the_plain_cross_entropy_to_the_last_bit(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None)
 @given(seed=st.integers(0, 999), temperature=st.floats(0.5, 8), scale=st.floats(0.5, 8))
 def test_the_gradient_does_not_shrink_with_temperature(kind, seed, temperature, scale):
     """Logits of both and T, all `scale` times as large, give `scale` times the gradient."""
@@ -198,7 +196,6 @@ def test_unanimous_votes_cost_what_gold_labels_cost(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(deadline=None)
 @given(seed=st.integers(0, 999), weight=shares)
 def test_mixing_votes_equals_mixing_targets(kind, seed, weight):
     logits, gold, scores = make_batch(seed)
@@ -268,7 +265,6 @@ def test_every_number_of_a_loss_changes_its_gradient(kind, changed):
     assert (change > 1e-3).all() if changed else (change == 0).all()
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10_000), st.data())
 def test_the_annealed_teacher_weight_falls_from_one_to_one_over_the_steps(total, data):
     step = data.draw(st.integers(0, total - 1))
@@ -289,7 +285,6 @@ def test_without_a_teacher_its_weight_is_zero():
     assert compute_teacher_weight(None, 3, 10) == 0.0
 
 
-@settings(deadline=None)
 @given(st.integers(1, 500))
 def test_the_annealed_teacher_is_heard_for_half_of_the_steps_and_half_a_step(total):
     weights = [compute_teacher_weight("linear", step, total) for step in range(total)]

@@ -3,7 +3,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from distilro.errors import SettingsError, TrainingError
@@ -75,7 +75,6 @@ def test_difficulty_after_two_epochs_by_hand():
     assert find_weights(weighting) == pytest.approx([0.8 / 0.55, 0.5 / 0.55, 0.35 / 0.55])
 
 
-@settings(deadline=None)
 @given(st.lists(scores, min_size=1, max_size=5))
 def test_weights_by_difficulty_have_mean_one_and_favour_the_worst_task(epochs):
     weighting = build_weighting("difficulty", TASKS, {})
@@ -135,7 +134,6 @@ def test_at_the_best_uncertainty_a_weighed_loss_is_one_half(loss):
     assert learned["emotion"] == learned["sentiment"] == 0.0
 
 
-@settings(deadline=None)
 @given(loss=st.floats(0, 100), at=st.floats(-3, 3))
 def test_the_gradients_of_uncertainty_are_those_on_paper(loss, at):
     weighting = build_weighting("uncertainty", TASKS, {})
@@ -170,7 +168,6 @@ def test_uncertainties_are_not_decayed():
 
 
 @pytest.mark.parametrize("name", WEIGHTINGS)
-@settings(deadline=None)
 @given(epochs=st.lists(scores, max_size=3), after=scores)
 def test_a_weighting_that_was_stopped_goes_on_as_if_it_had_not_been(name, epochs, after):
     """Through JSON with sorted keys, and tensors by name, as a checkpoint keeps them."""

@@ -16,7 +16,6 @@ from distilro.distillation.cell_data import Tokenized
 from distilro.distillation.cells import CellTrainer, Trained
 from distilro.distillation.fold_sets import group_by_task, store_fold_answers, write_fold_card
 from distilro.distillation.folds import check_folds
-from distilro.errors import SettingsError
 from distilro.modeling.weights import hash_weights
 
 
@@ -33,7 +32,6 @@ def run(arguments: argparse.Namespace) -> None:
     asked = group_by_task(arguments.mixtures)
     with open_cell(arguments, "folds") as (cell, record):
         check_folds(cell.settings.folds)
-        _refuse_start(cell)
         parts = {task: _read_asked(cell, task, names) for task, names in asked.items()}
         record["seeds"] = {seed: _train_folds(cell, seed, parts) for seed in cell.settings.seeds}
 
@@ -80,17 +78,6 @@ def _write(
             answers[task],
             learned=learned,
             folds=cell.settings.folds,
-        )
-
-
-def _refuse_start(cell: CellTrainer) -> None:
-    """Refuse models that begin with weights which have learned the rows of every fold."""
-    start = cell.settings.start
-    if start is not None:
-        raise SettingsError(
-            f"recipes.{cell.places.recipe}: a student asks for its out-of-fold logits, but its "
-            f"models begin with those of {start.recipe}, which learned every fold. Nothing was "
-            "trained; set the student's teacher_logits to in_sample, or name another teacher."
         )
 
 

@@ -12,7 +12,7 @@ with those whose states have the student's width.
 
 Source: Sanh et al. 2019, "DistilBERT", sections 2 and 3; several teachers: Avram et al. 2022,
     "Distilling the Knowledge of Romanian BERTs Using Multiple Teachers", section 3.
-Axes: S places of a batch, M masked positions, V tokens of the vocabulary, H width of a state.
+Axes: M masked positions, R places that are not padding, V tokens of the vocabulary.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from distilro.errors import SettingsError
 from distilro.modeling.encoders import check_length
-from distilro.modeling.forward import compute_states
-from distilro.modeling.precision import TYPES
 from distilro.modeling.token_batches import PaddedBatch
 from distilro.student_settings import EncoderDistillationSettings
 from distilro.training.alignment import measure_angles
-from distilro.training.pretraining import project_masked
+from distilro.training.pretraining import predict_masked
 
 
 class Lesson:
@@ -61,10 +59,12 @@ class Lesson:
         Returns:
             "ce" and "masked", float32 [M]; "cosine", float32 [R].
         """
-        logits, states = self._run(self.student, batch, places)
+        logits, states = predict_masked(self.student, batch, places, self.precision)
         parts = {"masked": functional.cross_entropy(logits.float(), targets, reduction="none")}
         with torch.no_grad():
-            read = [self._run(teacher, batch, places) for teacher in self.teachers]
+            read = [
+                predict_masked(teacher, batch, places, self.precision) for teacher in self.teachers
+            ]
         if self.weights["ce"]:
             answers = [theirs for theirs, _ in read]
             parts["ce"] = compute_soft_losses(logits, answers, self.settings.temperature)
@@ -76,15 +76,6 @@ class Lesson:
             ]
             parts["cosine"] = torch.stack(angles).mean(dim=0)
         return parts
-
-    def _run(
-        self, model: PreTrainedModel, batch: PaddedBatch, places: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the logits of the masked positions, [M, V], and all last states, [S, H]."""
-        dtype = TYPES[self.precision]
-        states = compute_states(model.base_model, batch, dtype=dtype)
-        with torch.autocast(states.device.type, dtype, enabled=self.precision == "bf16"):
-            return project_masked(model, states[places]), states
 
 
 def compute_soft_losses(
