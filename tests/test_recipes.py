@@ -88,7 +88,11 @@ def test_a_recipe_that_teaches_itself_is_refused():
         ({"init_from": "single_ro"}, "begin with those of single_ro, which learned all rows"),
         (
             {"teachers": ["single_ro", "linear"], "anneal": 0.5},
-            "learn answers of single_ro, linear, which learned all rows",
+            "learn answers of single_ro, linear, whose models learned them",
+        ),
+        (
+            {"teachers": ["linear"], "anneal": "linear", "teacher_logits": "out_of_fold"},
+            "learn answers of linear, whose models learned them",
         ),
     ],
 )
@@ -103,11 +107,40 @@ def test_an_out_of_fold_teacher_that_hears_of_the_held_out_rows_is_refused(teach
     )
 
 
-def test_a_teacher_of_out_of_fold_answers_may_have_learned_such_answers():
-    taught = {"teachers": ["single_ro"], "anneal": "linear", "teacher_logits": "out_of_fold"}
-    chain = {"first": taught, "second": {**taught, "teachers": ["first"]}}
-    settings = build_settings(recipes=chain, training={"recipes": ["second"]})
-    assert recipes.order_recipes(settings)[-1] == "second"
+def test_models_of_folds_of_two_of_three_tasks_are_refused_before_anything_is_trained():
+    pair = {"scope": "all", "tasks": ["emotion", "topic"]}
+    student = {**pair, "teachers": ["two"], "anneal": "linear", "teacher_logits": "out_of_fold"}
+    settings = build_settings(
+        recipes={"two": pair, "student": student}, training={"recipes": ["student"]}
+    )
+    with pytest.raises(SettingsError, match=r"recipes\.student: .*two has one for emotion\+topic"):
+        recipes.order_recipes(settings)
+
+
+def test_models_of_folds_are_asked_about_every_task_of_their_cell():
+    student = {
+        "scope": "all", "tasks": ["emotion", "topic"], "stages": [{"ro": 1.0}],
+        "teachers": ["multi"], "anneal": "linear", "teacher_logits": "out_of_fold",
+    }  # fmt: skip
+    settings = build_settings(recipes={"student": student}, training={"recipes": ["student"]})
+    assert recipes.list_fold_questions(Cell("multi", "all"), settings) == [
+        Mixture("emotion", "ro1"),
+        Mixture("sentiment", "ro1-en1"),
+        Mixture("topic", "ro1"),
+    ]
+    assert recipes.list_fold_questions(Cell("student", "emotion+topic"), settings) == []
+
+
+def test_a_recipe_with_a_critic_is_trained_by_one_process():
+    settings = build_settings(
+        training={"processes": 2, "recipes": ["adversarial", "multi"], "gpus": 1}
+    )
+    trained = {
+        cell.recipe: recipes.describe_training(cell, settings)["processes"]
+        for cell in recipes.list_cells(settings)
+        if settings.recipes[cell.recipe].kind == "encoder"
+    }
+    assert (trained["adversarial"], trained["multi"]) == (1, 2)
 
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones():

@@ -213,6 +213,11 @@ def list_seeds(recipe: Recipe, settings: Settings) -> tuple[int, ...]:
     return seeds if recipe.kind == "encoder" else seeds[:1]
 
 
+def count_processes(recipe: Recipe, settings: Settings) -> int:
+    """Return how many processes train a recipe's model together: a critic needs all rows in one."""
+    return 1 if recipe.adversary is not None else settings.training.processes
+
+
 def choose_seed(seed: int, seeds: Sequence[int]) -> int:
     """Return the seed of another recipe's model that goes with a model's: its own, or the first.
 
@@ -271,6 +276,18 @@ def list_logits_of(
     return sorted(wanted)
 
 
+def list_fold_questions(teacher: Cell, settings: Settings) -> list[Mixture]:
+    """Return the mixtures that the models of a cell's folds are asked about, none if nobody asks.
+
+    Where students ask about some of its tasks alone, its own mixtures stand for the others: what is
+    stored of such a cell holds all its tasks.
+    """
+    asked = list_logits_of(teacher, settings, out_of_fold=True)
+    tasks = {mixture.task for mixture in asked}
+    own = list_labelled_mixtures(teacher, settings) if asked else []
+    return sorted({*asked, *(mixture for mixture in own if mixture.task not in tasks)})
+
+
 def find_start(cell: Cell, settings: Settings) -> Cell | None:
     """Return the cell whose model a cell's training starts from, None where it is the encoder."""
     origin = settings.recipes[cell.recipe].init_from
@@ -299,6 +316,7 @@ def _visit(settings: Settings, name: str, ordered: list[str], above: tuple[str, 
     if recipe.teacher_logits == "out_of_fold":
         for teacher in recipe.teachers:
             _refuse_leak(name, teacher, settings)
+            _refuse_pair(name, teacher, settings)
     if name not in ordered:
         ordered.append(name)
 
@@ -308,8 +326,9 @@ def _refuse_leak(student: str, teacher: str, settings: Settings) -> None:
     recipe = settings.recipes[teacher]
     if recipe.init_from is not None:
         how = f"begin with those of {recipe.init_from}, which learned all rows"
-    elif recipe.teachers and recipe.teacher_logits == "in_sample":
-        how = f"learn answers of {', '.join(recipe.teachers)}, which learned all rows"
+    elif recipe.teachers:
+        # Out of fold as well: the models that answered for one fold have learned the others.
+        how = f"learn answers of {', '.join(recipe.teachers)}, whose models learned them"
     else:
         return
     raise SettingsError(
@@ -317,6 +336,16 @@ def _refuse_leak(student: str, teacher: str, settings: Settings) -> None:
         f"of the rows held out, but they {how}. Nothing was planned; set it to in_sample, or name "
         "another teacher."
     )
+
+
+def _refuse_pair(student: str, teacher: str, settings: Settings) -> None:
+    scopes = list_scopes(settings.recipes[teacher], settings)
+    if pair := next((scope for scope in scopes if JOINT in scope), None):
+        raise SettingsError(
+            f"recipes.{student}: teacher_logits: expected models of folds for one task or for all "
+            f"of them, but {teacher} has one for {pair}. Nothing was planned; set it to in_sample, "
+            "or name another teacher."
+        )
 
 
 def describe_training(cell: Cell, settings: Settings) -> dict[str, object]:
@@ -343,6 +372,7 @@ def describe_training(cell: Cell, settings: Settings) -> dict[str, object]:
     return {
         **common,
         **optimisation,
+        "processes": count_processes(recipe, settings),
         "schedule": schedule.model_dump(mode="json"),
         "teacher_scopes": {
             teacher: {task: find_teacher(teacher, task, settings).scope for task in tasks}

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from distilro.delivery.costs import add_upstream, build_costs, find_upstream, read_shape
+from distilro.delivery.costs import build_costs, read_shape
 from distilro.delivery.inputs import Source
 
 RECIPES = Source("settings", {
@@ -80,18 +80,6 @@ def test_a_resumed_training_is_known_to_be_one():
     assert [cost.resumed for cost in build_costs(cards, records, [], RECIPES)] == [True, False]
 
 
-def test_what_a_student_builds_on_is_followed_to_its_beginning():
-    tasks = {
-        ("single", "emotion"): ["emotion"],
-        ("single", "topic"): ["topic"],
-        ("multi", "all"): ["emotion", "topic"],
-        ("compact", "all"): ["emotion", "topic"],
-    }
-    found = find_upstream(("compact", "all"), tasks, RECIPES)
-    assert found == (("multi", "all"), ("single", "emotion"), ("single", "topic"))
-    assert find_upstream(("single", "emotion"), tasks, RECIPES) == ()
-
-
 def test_the_cost_with_teachers_adds_their_training_and_their_answers():
     cards = [
         make_card("single", "emotion"),
@@ -106,5 +94,29 @@ def test_the_cost_with_teachers_adds_their_training_and_their_answers():
         make_record("train", "multi-all", 100.0),
     ]
     costs = {(c.recipe, c.scope): c for c in build_costs(cards, records, [], RECIPES)}
-    assert add_upstream(costs["multi", "all"], costs) == pytest.approx(131.0)
-    assert add_upstream(costs["single", "topic"], costs) == 20.0
+    assert costs["multi", "all"].seconds_with_upstream == pytest.approx(131.0)
+    assert costs["single", "topic"].seconds_with_upstream == 20.0
+
+
+def test_out_of_fold_answers_cost_the_models_of_the_folds_and_not_the_teacher():
+    recipes = Source("settings", {
+        "single": {},
+        "multi": {"teachers": ["single"], "teacher_logits": "out_of_fold"},
+    })  # fmt: skip
+    cards = [make_card("single", "emotion"), make_card("multi", "all")]
+    records = [
+        make_record("train", "single-emotion", 10.0),
+        make_record("logits", "single-emotion-emotion-ro1", 1.0),
+        make_record("folds", "single-emotion", 30.0),
+        make_record("train", "multi-all", 100.0),
+    ]
+    teacher, student = build_costs(cards, records, [], recipes)
+    assert student.seconds_with_upstream == 130.0
+    assert teacher.teaching_seconds == 31.0
+
+
+def test_a_student_encoder_is_part_of_what_its_recipe_costs():
+    recipes = Source("settings", {"single": {"encoder": "half"}})
+    records = [make_record("train", "single-emotion", 10.0), make_record("student", "half", 5.0)]
+    (cost,) = build_costs([make_card("single", "emotion")], records, [], recipes)
+    assert (cost.seconds_with_upstream, cost.total_seconds) == (15.0, 10.0)

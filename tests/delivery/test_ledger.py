@@ -14,8 +14,9 @@ KINDS = {"linear": "linear", "floor": "majority", "multi": "encoder", "weak": "e
 def make_cost(recipe, seconds=60.0, **changes):
     fields = {
         "recipe": recipe, "scope": "emotion", "tasks": ("emotion",), "models": 2,
-        "parameters": 5e6, "tokens": 1.2e6, "flops": 3.3e13, "resumed": False, "upstream": (),
-        "seconds": {"train": seconds, "logits": math.nan, "predict": 12.0},
+        "parameters": 5e6, "tokens": 1.2e6, "flops": 3.3e13, "resumed": False,
+        "upstream_seconds": math.nan,
+        "seconds": {"train": seconds, "logits": math.nan, "folds": math.nan, "predict": 12.0},
     }  # fmt: skip
     return Cost(**{**fields, **changes})
 

@@ -192,7 +192,7 @@ def training_inputs(wildcards):
 def fold_inputs(wildcards):
     """Name what the fold models of a teacher learn, and the mixtures that they are asked about."""
     cell = recipes.Cell(wildcards.recipe, wildcards.scope)
-    asked = mixture_files(recipes.list_logits_of(cell, SETTINGS, out_of_fold=True))
+    asked = mixture_files(recipes.list_fold_questions(cell, SETTINGS))
     return list(dict.fromkeys([*training_inputs(wildcards), *asked]))
 
 
@@ -205,7 +205,7 @@ def fold_settings(wildcards):
 def fold_mixtures(wildcards):
     """Name the mixtures that a teacher's folds are asked about, as the command wants them."""
     cell = recipes.Cell(wildcards.recipe, wildcards.scope)
-    asked = recipes.list_logits_of(cell, SETTINGS, out_of_fold=True)
+    asked = recipes.list_fold_questions(cell, SETTINGS)
     return " ".join(f"{mixture.task}-{mixture.name}" for mixture in asked)
 
 
@@ -214,6 +214,23 @@ def training_settings(wildcards):
     return as_json(
         recipes.describe_training(recipes.Cell(wildcards.recipe, wildcards.scope), SETTINGS)
     )
+
+
+def processes_of(wildcards):
+    return recipes.count_processes(SETTINGS.recipes[wildcards.recipe], SETTINGS)
+
+
+def training_gpus(wildcards):
+    """Return the GPUs that all processes of a training use together."""
+    return SETTINGS.training.gpus * processes_of(wildcards)
+
+
+def training_program(wildcards):
+    """Return the command that starts a training's process, or all of them."""
+    count = processes_of(wildcards)
+    if count == 1:
+        return "distilro"
+    return f"torchrun --standalone --nproc-per-node {count} -m distilro.cli"
 
 
 def single_predictions(seeds):

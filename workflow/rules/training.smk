@@ -22,7 +22,7 @@ rule training:
         [
             file
             for cell in CELLS
-            for mixture in recipes.list_logits_of(cell, SETTINGS, out_of_fold=True)
+            for mixture in recipes.list_fold_questions(cell, SETTINGS)
             for file in fold_files(cell.recipe, cell.scope, mixture.task)
         ],
 
@@ -73,16 +73,11 @@ rule train:
         recipe=NEURAL_RECIPE,
     threads: SETTINGS.training.threads
     resources:
-        gpu=SETTINGS.training.gpus * SETTINGS.training.processes,
+        gpu=training_gpus,
     params:
         settings=training_settings,
         encoder=lambda wildcards, input: Path(input.encoder[0]).parent,
-        program=(
-            "distilro"
-            if SETTINGS.training.processes == 1
-            else "torchrun --standalone --nproc-per-node"
-            f" {SETTINGS.training.processes} -m distilro.cli"
-        ),
+        program=training_program,
     message:
         "Training {wildcards.recipe} for {wildcards.scope}, every seed"
     shell:
@@ -164,15 +159,16 @@ rule folds:
         scope="|".join(TASKS),
     threads: SETTINGS.training.threads
     resources:
-        gpu=SETTINGS.training.gpus,
+        gpu=training_gpus,
     params:
         settings=fold_settings,
         mixtures=fold_mixtures,
+        program=training_program,
         encoder=lambda wildcards, input: Path(input.encoder[0]).parent,
     message:
         "Training the folds of {wildcards.recipe} for {wildcards.scope}, every seed"
     shell:
-        "distilro train-folds --cell {wildcards.recipe}/{wildcards.scope}"
+        "{params.program} train-folds --cell {wildcards.recipe}/{wildcards.scope}"
         " --mixtures {params.mixtures} --settings {params.settings:q} --prepared data/prepared"
         " --encoder {params.encoder}"
         f" --results {RESULTS}"

@@ -53,7 +53,8 @@ def _train_folds(cell: CellTrainer, seed: int, parts: Mapping[str, Tokenized]) -
         seconds += trained.seconds
         cards.append(_describe(cell, trained, seed))
         for task, part in parts.items():
-            answers[task].append(cell.score(trained.classifier, task, part.tokens))
+            # In full precision, as a teacher's own answers are.
+            answers[task].append(cell.score(trained.classifier, task, part.tokens, "fp32"))
     if cell.machine.workers.rank == 0:
         _write(cell, seed, cards, parts, answers)
     return round(seconds, 3)

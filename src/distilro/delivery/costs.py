@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distilro.delivery.inputs import Source
+from distilro.delivery.upstream import Model, Need, find_upstream
 
 FLOPS_PER_PARAMETER = 6  # a multiplication and an addition forward, twice that backward
 JOULES_PER_KWH = 3.6e6
-STAGES = ("train", "logits", "predict")
-
-Model = tuple[str, str]  # (recipe, scope)
+STAGES = ("train", "logits", "folds", "predict")
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,8 @@ class Cost:
     """One cell over all its models; a number that was not recorded is NaN.
 
     `seconds` are by stage; a model that was stopped and resumed counts its last run alone.
-    `upstream` are the cells that it learns or starts from, theirs included.
+    `upstream_seconds` are those of all that it builds on, each counted whole, though it may serve
+    several students.
     """
 
     recipe: str
@@ -47,12 +47,22 @@ class Cost:
     flops: float
     seconds: Mapping[str, float]
     resumed: bool
-    upstream: tuple[Model, ...]
+    upstream_seconds: float
 
     @property
     def total_seconds(self) -> float:
         """Return the seconds of all its stages that were recorded; NaN where none was."""
         return _add_recorded(self.seconds.values())
+
+    @property
+    def teaching_seconds(self) -> float:
+        """Return the seconds of its answers as a teacher, the models of its folds included."""
+        return _add_recorded((self.seconds["logits"], self.seconds["folds"]))
+
+    @property
+    def seconds_with_upstream(self) -> float:
+        """Return the seconds of its training and of all that was recorded of what it builds on."""
+        return self.seconds["train"] + _add_recorded((0.0, self.upstream_seconds))
 
     @property
     def training_seconds(self) -> float:
@@ -77,6 +87,7 @@ def build_costs(
     tasks = {model: tuple(group[0].get("tasks")) for model, group in groups.items()}
     shapes = {str(Path(config.where).parent): read_shape(config) for config in configs}
     times = _add_seconds(records, list(groups))
+    above = {model: find_upstream(model, tasks, recipes) for model in groups}
     resumed = {
         _find_model(record, list(groups))
         for record in records
@@ -90,9 +101,9 @@ def build_costs(
             parameters=math.fsum(card.get("parameters") for card in group) / len(group),
             tokens=math.fsum(_count_tokens(card) for card in group),
             flops=math.fsum(_estimate_flops(card, shapes) for card in group),
-            seconds=times[model],
+            seconds={stage: times.get(Need(stage, model), math.nan) for stage in STAGES},
             resumed=model in resumed,
-            upstream=find_upstream(model, tasks, recipes),
+            upstream_seconds=_add_recorded(times.get(need, math.nan) for need in above[model]),
         )
         for model, group in groups.items()
     ]
@@ -108,59 +119,15 @@ def read_shape(config: Source) -> Shape:
     return Shape(width * (rows + encoder.values.get("type_vocab_size", 0)))
 
 
-def find_upstream(
-    model: Model, tasks: Mapping[Model, Sequence[str]], recipes: Source
-) -> tuple[Model, ...]:
-    """Return the cells that a cell learns from or starts from, and those that they do.
-
-    Args:
-        model: the cell.
-        tasks: every cell -> its tasks.
-        recipes: the section `recipes` of the settings.
-    """
-    found: list[Model] = []
-    waiting = [model]
-    while waiting:
-        recipe, scope = waiting.pop(0)
-        declared = recipes.open(recipe).values if recipe in recipes.values else {}
-        names = [*declared.get("teachers", ()), declared.get("init_from")]
-        for name in filter(None, names):
-            for task in tasks.get((recipe, scope), ()):
-                above = _choose_cell(name, scope, task, tasks)
-                if above and above != model and above not in found:
-                    found.append(above)
-                    waiting.append(above)
-    return tuple(found)
-
-
-def add_upstream(cost: Cost, costs: Mapping[Model, Cost]) -> float:
-    """Return the seconds of training a cell and all that it builds on, teachers' answers included.
-
-    A teacher is counted whole, though it may serve several students.
-    """
-    above = [costs[model] for model in cost.upstream]
-    parts = [part.seconds[stage] for part in above for stage in ("train", "logits")]
-    return cost.seconds["train"] + math.fsum(part for part in parts if math.isfinite(part))
-
-
-def _choose_cell(
-    recipe: str, scope: str, task: str, tasks: Mapping[Model, Sequence[str]]
-) -> Model | None:
-    """Return the recipe's cell for a task: of the same scope, of the task alone, or any other."""
-    cells = [cell for cell, known in tasks.items() if cell[0] == recipe and task in known]
-    order = {scope: 0, task: 1}
-    return min(cells, key=lambda cell: order.get(cell[1], 2), default=None)
-
-
-def _add_seconds(
-    records: Sequence[Source], models: Sequence[Model]
-) -> dict[Model, dict[str, float]]:
-    times = {model: dict.fromkeys(STAGES, math.nan) for model in models}
+def _add_seconds(records: Sequence[Source], models: Sequence[Model]) -> dict[Need, float]:
+    """Return the seconds of each piece of work that was recorded."""
+    times: dict[Need, list[float]] = {}
     for record in records:
-        stage, model = record.get("stage"), _find_model(record, models)
-        if stage in STAGES and model is not None:
-            times[model][stage] = _add_recorded([times[model][stage], record.number("seconds")])
-    return times
+        stage = record.get("stage")
+        of = record.get("name") if stage == "student" else _find_model(record, models)
+        if of is not None:
+            times.setdefault(Need(stage, of), []).append(record.number("seconds"))
+    return {need: _add_recorded(seconds) for need, seconds in times.items()}
 
 
 def _find_model(record: Source, models: Sequence[Model]) -> Model | None:

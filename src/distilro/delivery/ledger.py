@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from distilro.delivery.answer import format_metric
 from distilro.delivery.comparisons import name_models
-from distilro.delivery.costs import JOULES_PER_KWH, Cost, Model, add_upstream
+from distilro.delivery.costs import JOULES_PER_KWH, Cost
 from distilro.delivery.measures import TestSet
 from distilro.delivery.pareto import Pareto, Point
 from distilro.delivery.results import name_test_set
 from distilro.delivery.standings import LINEAR, MAJORITY
 from distilro.delivery.tables import Cell, Table, write_count, write_seconds
+from distilro.delivery.upstream import Model
 
 _MISSING = Cell("–", kind="missing")
 _THOUSAND = 1000
@@ -21,7 +22,7 @@ _HEAD = (
     Cell("models"),
     Cell("training", note="all models"),
     Cell("with its teachers", note="and what it starts from"),
-    Cell("answers as a teacher"),
+    Cell("answers as a teacher", note="and models of its folds"),
     Cell("predictions"),
     Cell("tokens read", note="all models"),
     Cell("parameters", note="of one model"),
@@ -40,7 +41,6 @@ def build_ledger(
         unbeaten: (recipe, scope) -> the lines that it is not above.
         watts: of the machine at work, declared in the settings; None: energy is left out.
     """
-    known = {(cost.recipe, cost.scope): cost for cost in costs}
     energy = [] if watts is None else [Cell("energy", note=f"kWh at {watts:g} W, declared")]
     rows = [
         [
@@ -48,8 +48,8 @@ def build_ledger(
             _write_unbeaten(unbeaten.get((cost.recipe, cost.scope), ())),
             write_count(cost.models),
             _write_seconds(cost.seconds["train"], "last run only" if cost.resumed else ""),
-            _write_seconds(add_upstream(cost, known)),
-            *(_write_seconds(cost.seconds[stage]) for stage in ("logits", "predict")),
+            _write_seconds(cost.seconds_with_upstream),
+            *map(_write_seconds, (cost.teaching_seconds, cost.seconds["predict"])),
             *map(_write_amount, (cost.tokens, cost.parameters, cost.flops)),
             *(() if watts is None else [_write_energy(cost, watts)]),
         ]

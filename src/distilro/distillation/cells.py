@@ -132,7 +132,9 @@ class CellTrainer:
             "valid": _find_kept_scores(trained.trainings[-1]),
         }
 
-    def score(self, classifier: nn.Module, task: str, tokens: RaggedTokens) -> np.ndarray:
+    def score(
+        self, classifier: nn.Module, task: str, tokens: RaggedTokens, precision: str
+    ) -> np.ndarray:
         """Return logits [N, L] of all texts, of which each worker scores its part."""
         machine = self.machine
         rows = machine.workers.take(np.arange(len(tokens)))
@@ -141,7 +143,7 @@ class CellTrainer:
             task,
             tokens.select(rows),
             batch_tokens=_SCORING_TOKENS,
-            precision=machine.precision,
+            precision=precision,
         )
         logits = torch.zeros(len(tokens), part.shape[1], device=machine.device)
         logits[torch.from_numpy(rows)] = torch.from_numpy(part).to(machine.device)
@@ -201,7 +203,7 @@ class CellTrainer:
     def _score(self, classifier: nn.Module) -> Mapping[str, float]:
         scores = {}
         for task, part in self.valid.items():
-            logits = self.score(classifier, task, part.tokens)
+            logits = self.score(classifier, task, part.tokens, self.machine.precision)
             gold, observed = part.examples.target, part.examples.observed
             scores[task] = self.score_logits(part.examples.task, logits, gold, observed)
         return scores

@@ -28,8 +28,9 @@ class BatchLimits:
 class Batch:
     """One step's examples: all of one task, at integer positions `rows` of its training set.
 
-    `share` is what one example's loss is multiplied by: 1 / mean batch size of the task in the
-    epoch, so that an example weighs the same in a small batch as in a large one.
+    `share` is what one example's loss is multiplied by: 1 / mean batch size of the epoch. Thus an
+    example weighs the same in a small batch as in a large one, and as much in a task of long texts
+    as in one of short texts.
     """
 
     task: str
@@ -82,13 +83,15 @@ def plan_epochs(
     for epoch in range(1, epochs + 1):
         counts = allot_draws(sizes, choose_exponent(sampling, epoch, epochs))
         rng = np.random.default_rng((seed, epoch))
-        batches: list[Batch] = []
+        groups: list[tuple[str, np.ndarray]] = []
         for place, (task, count) in enumerate(counts.items()):
             rows = draw_indices(sizes[task], start=drawn[task], count=count, seed=(seed, place))
             drawn[task] += count
-            groups = group_by_length(rows, lengths[task], limits, rng)
-            batches.extend(Batch(task, group, len(groups) / count) for group in groups)
-        plan.append([batches[position] for position in rng.permutation(len(batches))])
+            cut = group_by_length(rows, lengths[task], limits, rng)
+            groups.extend((task, group) for group in cut)
+        share = len(groups) / sum(counts.values())
+        order = rng.permutation(len(groups))
+        plan.append([Batch(*groups[position], share) for position in order])
     return plan
 
 

@@ -19,7 +19,7 @@ from distilro.training.checkpoints import Checkpoints
 from distilro.training.epochs import LaidOutBatch, TaskData, lay_out_epoch
 from distilro.training.loop import Learner, StepSettings, keep_result, run_steps
 from distilro.training.objective import Objective
-from distilro.training.optimisation import add_parameters, build_optimiser
+from distilro.training.optimisation import add_parameters, build_optimiser, scale_learning_rate
 from distilro.training.weighting import build_weighting
 from distilro.training.workers import ALONE, Workers
 
@@ -110,7 +110,8 @@ def train_classifier(
         weight_decay=settings.weight_decay,
         layer_decay=settings.layer_decay,
     )
-    add_parameters(optimiser, work.objective.module, settings.learning_rate, settings.weight_decay)
+    for module, rate in work.objective.list_learned(settings.learning_rate):
+        add_parameters(optimiser, module, rate, settings.weight_decay)
     learner = Learner(classifier, optimiser, work.objective.module)
     steps = StepSettings(
         settings.learning_rate, settings.warmup_share, settings.clip_norm, settings.seed
@@ -192,6 +193,7 @@ class _ClassifierWork:
         loss = float(self._add_up_losses().mean())
         self.losses = []
         told = {"epoch": epoch + 1, "step": step + 1, "loss": loss, "valid": scores, "score": mean}
+        told["learning_rate"] = self._describe_rate(step)
         training.history.append({**told, **self.objective.finish_epoch(scores)})
         if training.best_score is None or mean > training.best_score:
             training.best_score, training.best_step = mean, step + 1
@@ -228,6 +230,12 @@ class _ClassifierWork:
         for name, value in values["training"].items():
             setattr(self.training, name, value)
         self.objective.recall(tensors, values["objective"])
+
+    def _describe_rate(self, step: int) -> float:
+        """Return the highest rate of any parameter at a step, the weighting's own left aside."""
+        settings = self.settings
+        factor = scale_learning_rate(step, self.total_steps, settings.warmup_share)
+        return settings.learning_rate * factor
 
     def _add_up_losses(self) -> Tensor:
         """Return the mean loss of each step of the present epoch, over all workers."""

@@ -27,6 +27,7 @@ from distilro.training.objectives import (
     mix_losses,
     mix_votes,
 )
+from distilro.training.weighting import LEARNING_RATE as WEIGHTING_RATE
 from distilro.training.weighting import Weighting
 
 _ADVERSARY = "adversary."
@@ -76,6 +77,11 @@ class Objective:
         self.module = nn.ModuleDict({"weighting": self.weighting.module})
         if self.alignment is not None:
             self.module["alignment"] = self.alignment.module
+
+    def list_learned(self, learning_rate: float) -> list[tuple[nn.Module, float]]:
+        """Return each part of `module` with its highest rate; the classifier's if it has none."""
+        own = {"weighting": WEIGHTING_RATE}
+        return [(part, own.get(name, learning_rate)) for name, part in self.module.items()]
 
     def begin(self, first_epoch_steps: int) -> None:
         """Take notice of how long the first epoch is, before the first step of a training."""

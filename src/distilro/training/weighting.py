@@ -16,6 +16,9 @@ from distilro.errors import SettingsError, TrainingError
 
 MEMORY = 0.5  # share of the mean of the epochs before in the running score; the rest is the newest
 WEIGHTINGS = ("fixed", "difficulty", "uncertainty")
+# Highest rate of what a weighting learns. It moves a few units from 0, whatever the encoder's rate
+# is: at a rate that suits an encoder it would stay where it began.
+LEARNING_RATE = 0.01
 
 
 class Weighting(Protocol):
