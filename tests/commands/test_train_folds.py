@@ -1,5 +1,7 @@
 """The command `train-folds`: no row is answered by a model that learned its text."""
 
+import os
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +16,7 @@ from distilro.distillation.folds import assign_folds
 from distilro.distillation.logits import read_logits
 from distilro.distillation.teachers import identify_teacher, name_logits
 from distilro.errors import IntegrityError
+from distilro.training.checkpoints import Checkpoints
 from tests.distillation.tiny_study import TinyStudy, is_same, teach
 
 RO, BOTH = [{"ro": 1.0}], [{"ro": 1.0, "en": 1.0}]
@@ -98,6 +101,29 @@ def test_a_set_has_as_many_models_as_folds_and_every_seed_has_its_own(study):
         "0",
         "1",
     }
+
+
+def test_stopped_folds_go_on_and_answer_as_if_they_had_never_been_stopped(study, monkeypatch):
+    recipe, mixtures = {"stages": RO}, ["ro1", "ro1-en1"]
+    with monkeypatch.context() as patch:
+        save = Checkpoints.save
+
+        def save_and_ask(checkpoints, moment):
+            save(checkpoints, moment)
+            if checkpoints.folder.name == "seed0-fold1-stage0" and moment.step == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        patch.setattr(Checkpoints, "save", save_and_ask)
+        assert study.train_folds("stopped", recipe, mixtures) == 143
+    assert not find_set(study, "stopped").exists()
+    assert study.train_folds("stopped", recipe, mixtures) == 0
+    record = read_json(study.results / "records" / "folds-stopped-sentiment.json")
+    assert record["resumed"].keys() == {"seed0-fold0/ro1", "seed0-fold1/ro1"}
+    examples = read_mixture(study, "ro1-en1")
+    assert np.array_equal(
+        read_answers(study, "stopped", examples), read_answers(study, "teacher", examples)
+    )
+    assert not list((study.results / "checkpoints" / "stopped").rglob("*.safetensors"))
 
 
 def test_another_number_of_folds_makes_other_answers(study):

@@ -52,6 +52,7 @@ class TinyStudy:
         return main(
             ["train-folds", *cell.list_common_arguments(told), "--mixtures"]
             + [f"sentiment-{mixture}" for mixture in mixtures]
+            + ["--checkpoint-seconds", "0"]
         )
 
     def ask(self, name: str, mixture: str, seeds: Sequence[int] = (0,)) -> None:

@@ -26,9 +26,6 @@ from distilro.training.workers import join_workers
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_cell_arguments(parser)
-    parser.add_argument(
-        "--checkpoint-seconds", type=float, default=30.0, help="least time between checkpoints"
-    )
 
 
 def add_cell_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,12 +35,15 @@ def add_cell_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder", required=True, type=Path, help="folder to start from")
     parser.add_argument("--prepared", required=True, type=Path, help="data/prepared")
     parser.add_argument("--results", required=True, type=Path, help="results/<scenario>")
+    parser.add_argument(
+        "--checkpoint-seconds", type=float, default=30.0, help="least time between checkpoints"
+    )
     add_device_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Train, choose by validation and write the model of every seed."""
-    with open_cell(arguments, "train", arguments.checkpoint_seconds) as (cell, record):
+    with open_cell(arguments, "train") as (cell, record):
         record["seeds"] = {}
         for seed in cell.settings.seeds:
             trained = cell.train(seed)
@@ -56,9 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 @contextmanager
-def open_cell(
-    arguments: argparse.Namespace, stage: str, checkpoint_seconds: float = 30.0
-) -> Iterator[tuple[CellTrainer, dict]]:
+def open_cell(arguments: argparse.Namespace, stage: str) -> Iterator[tuple[CellTrainer, dict]]:
     """Yield the cell that the arguments name, its data read, and the record of the run."""
     settings = check_section(CellSettings, arguments.settings)
     recipe, scope = arguments.cell.split("/")
@@ -68,7 +66,7 @@ def open_cell(
         encoder=arguments.encoder,
         prepared=arguments.prepared,
         results=arguments.results,
-        checkpoint_seconds=checkpoint_seconds,
+        checkpoint_seconds=arguments.checkpoint_seconds,
     )
     records = arguments.results / "records"
     with (

@@ -1,7 +1,8 @@
 """Train the models of a teacher's folds and store what each says about texts it did not learn.
 
 The models themselves are not kept: a card names them by the hashes of their weights. All seeds and
-folds of a cell are trained in one process.
+folds of a cell are trained in one process; one that is stopped leaves checkpoints, and the same
+command goes on from them.
 """
 
 import argparse
@@ -34,6 +35,8 @@ def run(arguments: argparse.Namespace) -> None:
         check_folds(cell.settings.folds)
         parts = {task: _read_asked(cell, task, names) for task, names in asked.items()}
         record["seeds"] = {seed: _train_folds(cell, seed, parts) for seed in cell.settings.seeds}
+        record["resumed"] = cell.resumed
+        cell.clear_checkpoints()
 
 
 def _read_asked(cell: CellTrainer, task: str, mixtures: Sequence[str]) -> Tokenized:
@@ -46,10 +49,8 @@ def _read_asked(cell: CellTrainer, task: str, mixtures: Sequence[str]) -> Tokeni
 def _train_folds(cell: CellTrainer, seed: int, parts: Mapping[str, Tokenized]) -> float:
     """Train and ask the models of a seed's folds; return the seconds of their trainings."""
     cards, answers, seconds = [], {task: [] for task in parts}, 0.0
-    folds, mixtures = cell.settings.folds, cell.data.mixtures
-    assigned = {place: folds.assign(part.examples.text_hash) for place, part in mixtures.items()}
-    for fold in range(folds.count):
-        trained = cell.train(seed, {place: rows == fold for place, rows in assigned.items()})
+    for fold in range(cell.settings.folds.count):
+        trained = cell.train(seed, fold)
         seconds += trained.seconds
         cards.append(_describe(cell, trained, seed))
         for task, part in parts.items():

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from distilro.cards import list_versions
 from distilro.corpora.examples import Task
 from distilro.distillation.cell_data import CellData, HeldOut, Reader
 from distilro.distillation.cell_settings import CellPlaces, CellSettings, Machine
+from distilro.distillation.folds import check_folds
 from distilro.distillation.goals import ObjectiveParts
 from distilro.distillation.starts import build_start, find_start
 from distilro.modeling.heads import Classifier, save_classifier, score_tokens
@@ -63,6 +65,7 @@ class CellTrainer:
         self.settings, self.places, self.machine = settings, places, machine
         self.score_logits = score_logits
         self.resumed: dict[str, int] = {}  # training -> step that it went on from
+        self._opened: list[Checkpoints] = []
         began = time.perf_counter()
         self.tokenizer = load_tokenizer(self._find_tokenizer())
         self.objectives = ObjectiveParts(settings, places, machine, self.tokenizer)
@@ -77,17 +80,18 @@ class CellTrainer:
         self.identity = self._identify()
         self.loading_seconds = time.perf_counter() - began  # of data and models
 
-    def train(self, seed: int, hold_out: HeldOut | None = None) -> Trained:
+    def train(self, seed: int, fold: int | None = None) -> Trained:
         """Train one model through all stages.
 
         Args:
             seed: of all its randomness.
-            hold_out: the rows that it must not read; checkpoints are kept for whole models alone.
+            fold: the one whose rows it must not read; None reads all.
         """
         machine = self.machine
         began = time.perf_counter()
         classifier = build_start(self.settings, self.places, self.tasks, seed).to(machine.device)
         self.loading_seconds += time.perf_counter() - began
+        hold_out = self._hold_out(fold)
         trainings = []
         for number, stage in enumerate(self.stages):
             data = self.data.gather(stage, seed, hold_out)
@@ -97,10 +101,10 @@ class CellTrainer:
                 data,
                 self._describe_loop(seed),
                 Goal(self._score, self.objectives.build(classifier, data, seed, targets)),
-                checkpoints=None if hold_out is not None else self._open_checkpoints(seed, number),
+                checkpoints=self._open_checkpoints(seed, fold, number),
                 workers=machine.workers,
             )
-            self._report(seed, stage, training)
+            self._report(seed, fold, stage, training)
             trainings.append(training)
         return Trained(classifier, trainings)
 
@@ -150,12 +154,22 @@ class CellTrainer:
         return machine.workers.add_up(logits).cpu().numpy()
 
     def clear_checkpoints(self) -> None:
-        """Remove what was kept for another time: every model is written."""
-        if self.machine.workers.rank > 0:
-            return
-        for seed in self.settings.seeds:
-            for number in range(len(self.stages)):
-                self._open_checkpoints(seed, number).clear()
+        """Remove what was kept for another time: what all trainings were for is written."""
+        if self.machine.workers.rank == 0:
+            for checkpoints in self._opened:
+                checkpoints.clear()
+
+    @cached_property
+    def _folds(self) -> dict[tuple[str, str], np.ndarray]:
+        """Return the fold of every row that is learned: (task, stage) -> int64 [N]."""
+        assign = check_folds(self.settings.folds).assign
+        mixtures = self.data.mixtures.items()
+        return {place: assign(part.examples.text_hash) for place, part in mixtures}
+
+    def _hold_out(self, fold: int | None) -> HeldOut | None:
+        if fold is None:
+            return None
+        return {place: folds == fold for place, folds in self._folds.items()}
 
     def _find_tokenizer(self) -> Path:
         """Return the folder whose tokenizer the cell's models have."""
@@ -164,7 +178,7 @@ class CellTrainer:
             return self.places.encoder
         return find_start(start, self.places.results, self.settings.seeds[0])
 
-    def _open_checkpoints(self, seed: int, stage: int) -> Checkpoints:
+    def _open_checkpoints(self, seed: int, fold: int | None, stage: int) -> Checkpoints:
         places = self.places
         folder = places.results / "checkpoints" / places.recipe / places.scope
         identity = {
@@ -172,13 +186,16 @@ class CellTrainer:
             "teachers": self.data.list_teacher_weights(seed),
             "start": self._identify_start(seed),
             "seed": seed,
+            "fold": fold,
             "stage": stage,
         }
-        return Checkpoints(
-            folder / f"seed{seed}-stage{stage}",
+        checkpoints = Checkpoints(
+            folder / f"{_name_model(seed, fold)}-stage{stage}",
             hash_json(identity),
             seconds=places.checkpoint_seconds,
         )
+        self._opened.append(checkpoints)
+        return checkpoints
 
     def _identify_start(self, seed: int) -> str | None:
         start = self.settings.start
@@ -224,14 +241,19 @@ class CellTrainer:
             packed=self.machine.packed,
         )
 
-    def _report(self, seed: int, stage: str, training: Training) -> None:
+    def _report(self, seed: int, fold: int | None, stage: str, training: Training) -> None:
+        model = _name_model(seed, fold)
         if training.resumed_at:
-            self.resumed[f"seed{seed}/{stage}"] = training.resumed_at
+            self.resumed[f"{model}/{stage}"] = training.resumed_at
         logger.info(
-            "%s/%s seed %d, %s: validation %.4f at step %d of %d, %.1f s",
-            *(self.places.recipe, self.places.scope, seed, stage, training.best_score),
+            "%s/%s %s, %s: validation %.4f at step %d of %d, %.1f s",
+            *(self.places.recipe, self.places.scope, model, stage, training.best_score),
             *(training.best_step, training.steps, training.seconds),
         )
+
+
+def _name_model(seed: int, fold: int | None) -> str:
+    return f"seed{seed}" if fold is None else f"seed{seed}-fold{fold}"
 
 
 def _find_kept_scores(training: Training) -> dict[str, float]:
