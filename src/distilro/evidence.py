@@ -72,18 +72,35 @@ def _compare(name: str, settings: Settings) -> list[dict[str, str]]:
 
 
 def _list_plain_cells(settings: Settings) -> list[dict[str, object]]:
-    """Return the cells that differ in their data alone, with the datasets of each of their tasks.
+    """Return the cells that differ in their data, with the datasets of each of their tasks.
 
-    Of several that learn the same data, the first one speaks.
+    Of several that learn the same data, the first one speaks. What else they were trained with
+    comes along, so that an effect is not taken for that of the data alone.
     """
     described: dict[tuple, dict[str, object]] = {}
     for cell in list_cells(settings):
         if _is_plain(settings.recipes[cell.recipe]):
             datasets = _list_learned(cell, settings)
             key = tuple((task, tuple(names)) for task, names in sorted(datasets.items()))
-            row = {"recipe": cell.recipe, "scope": cell.scope, "datasets": datasets}
+            row = {
+                "recipe": cell.recipe,
+                "scope": cell.scope,
+                "datasets": datasets,
+                "conditions": _describe_conditions(cell, settings),
+            }
             described.setdefault(key, row)
     return list(described.values())
+
+
+def _describe_conditions(cell: Cell, settings: Settings) -> dict[str, str]:
+    recipe = settings.recipes[cell.recipe]
+    joint = len(list_tasks(cell.scope, settings)) > 1
+    schedule = settings.training.joint if joint else settings.training.task
+    conditions = {
+        "schedule": schedule.model_dump_json(),
+        "language of validation": recipe.choose_selection(),
+    }
+    return {**conditions, "sampling": str(recipe.sampling)} if joint else conditions
 
 
 def _is_plain(recipe: Recipe) -> bool:

@@ -60,6 +60,7 @@ def make_influence(**changes):
         "metric": "macro_f1",
         "with": {"recipe": "single_mixed", "scope": "emotion"},
         "without": {"recipe": "single_ro", "scope": "emotion"},
+        "also": [],
         "difference": 0.02,
         "low": 0.005,
         "high": 0.035,

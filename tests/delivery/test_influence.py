@@ -18,6 +18,12 @@ def test_a_cell_tells_sign_interval_and_counts_in_words():
     assert table.rows[0][0].note == "single_mixed minus single_ro"
 
 
+def test_a_row_says_what_else_differs():
+    (table,) = build_influence(read(make_influence(also=["schedule", "sampling"])))
+    note = "single_mixed minus single_ro\nother schedule and sampling"
+    assert table.rows[0][0].note == note
+
+
 def test_the_tint_is_the_share_of_the_largest_difference_with_its_sign():
     big = {"test_set": "other", "difference": -0.04, "low": -0.05, "high": -0.03}
     (table,) = build_influence(read(make_influence(), make_influence(**big)))

@@ -82,7 +82,7 @@ def invent_score(recipe, scope, task, language, seed, **place):
 def write_card(folder, recipe, scope, seed):
     tasks = list(LABELS) if scope == "all" else [scope]
     # As the two stages write them: a linear model names the stage alone.
-    names = ["ro1"] if recipe == "linear" else [f"{task}/ro1" for task in tasks]
+    names = [f"{task}/ro1" for task in tasks]
     card = {"recipe": recipe, "scope": scope, "seed": seed, "tasks": tasks}
     card["mixtures"] = {name: hash_json("ro1") for name in names}
     card["weights"] = hash_json([recipe, scope, seed])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest, norm, t
 
 from distilro.errors import DataError
 from distilro.evaluation.hypotheses import (
@@ -12,6 +12,8 @@ from distilro.evaluation.hypotheses import (
     compute_bootstrap_p,
     compute_mcnemar_p,
     compute_minimum_detectable,
+    compute_student_p,
+    count_degrees,
     count_resamples,
 )
 
@@ -120,3 +122,20 @@ def test_a_family_of_any_size_can_be_told_apart(tests, confidence):
     samples = count_resamples(100, tests, confidence)
     assert samples >= 100
     assert tests / (samples + 1) < (1 - confidence) / 4
+
+
+def test_student_s_p_value_is_that_of_scipy_and_becomes_the_normal_one():
+    for degrees in (1.5, 4, 30):
+        expected = 2 * t.sf(2.5, degrees)
+        assert compute_student_p(-0.05, 0.02, degrees) == pytest.approx(expected)
+    assert compute_student_p(0.05, 0.02, np.inf) == pytest.approx(2 * norm.sf(2.5))
+    assert (compute_student_p(0.0, 0.0, 3), compute_student_p(0.1, 0.0, 3)) == (1, 0)
+
+
+def test_degrees_are_those_of_welch_where_two_sides_are_all_that_varies():
+    parts = [(0.04, 5), (0.01, 3)]
+    welch = 0.05**2 / (0.04**2 / 4 + 0.01**2 / 2)
+    assert count_degrees(0.05, parts) == pytest.approx(welch)
+    assert count_degrees(0.03, parts) == pytest.approx(welch)  # a whole below its parts
+    assert count_degrees(0.5, parts) == pytest.approx(100 * welch)
+    assert count_degrees(0.5, []) == count_degrees(0.5, [(0.0, 5)]) == np.inf

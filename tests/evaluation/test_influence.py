@@ -1,5 +1,7 @@
 """Influence: only pairs that one thing sets apart, and the effect of that thing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -77,6 +79,14 @@ def test_the_order_of_the_cells_changes_nothing(cells):
     assert find_additions(cells) == find_additions([RO, EN, MIXED, PAIR_OF_TASKS, THREE_TASKS])
 
 
+def test_what_else_differs_is_said_where_both_have_it():
+    few = replace(RO, conditions={"schedule": "short"})
+    more = replace(MIXED, conditions={"schedule": "long", "sampling": "uniform"})
+    assert {found.also for found in find_additions([few, more])} == {("schedule",)}
+    alike = replace(more, conditions={"schedule": "short"})
+    assert {found.also for found in find_additions([few, alike])} == {()}
+
+
 SOURCES = st.dictionaries(
     st.sampled_from("abc"), st.frozensets(st.sampled_from("xyz"), min_size=1), min_size=1
 )
@@ -117,6 +127,7 @@ def test_a_row_says_what_was_added_where_and_by_how_much():
         "metric": "macro_f1",
         "with": {"recipe": "new", "scope": "all"},
         "without": {"recipe": "old", "scope": "all"},
+        "also": [],
         "difference": effect.difference,
         "low": effect.low,
         "high": effect.high,

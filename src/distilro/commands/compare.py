@@ -34,12 +34,15 @@ class PairSettings(Section):
 
 
 class CellSettings(Section):
-    """One plain recipe and scope: what it learned from."""
+    """One plain recipe and scope: what it learned from, and how."""
 
     recipe: Name = Field(description="A recipe that differs from others in its data alone.")
     scope: Scope = Field(description="Its scope: a task or a named set of tasks.")
     datasets: dict[Name, Annotated[tuple[Name, ...], Field(min_length=1)]] = Field(
         description="Task -> its training datasets.", min_length=1
+    )
+    conditions: dict[str, str] = Field(
+        default_factory=dict, description="What else it was trained with, as name -> value."
     )
 
 
@@ -112,4 +115,4 @@ def choose_bootstrap(settings: EvaluationSettings, tests: int) -> Bootstrap:
 
 def _make_cell(cell: CellSettings) -> PlainCell:
     datasets = {task: frozenset(names) for task, names in cell.datasets.items()}
-    return PlainCell(cell.recipe, cell.scope, datasets)
+    return PlainCell(cell.recipe, cell.scope, datasets, cell.conditions)

@@ -36,6 +36,7 @@ class Influence:
     metric: str
     with_recipe: str
     without_recipe: str
+    also: tuple[str, ...]  # in what else the two models differ
     difference: float
     low: float
     high: float
@@ -44,9 +45,10 @@ class Influence:
     items: int
 
     @property
-    def row(self) -> tuple[str, str, str]:
-        """Return what its row of the matrix is known by."""
-        return self.added, self.with_recipe, self.without_recipe
+    def row(self) -> tuple[str, str]:
+        """Return what its row of the matrix is known by: what was added, and to what."""
+        models = f"{self.with_recipe} minus {self.without_recipe}"
+        return self.added, f"{models}\nother {write_names(self.also)}" if self.also else models
 
     @property
     def mark(self) -> str:
@@ -107,13 +109,10 @@ def _build_table(kind: str, cells: Sequence[Influence]) -> Table:
     head = [Cell(f"added {kind}"), *(_head_column(*column) for column in columns)]
     body = [
         [
-            Cell(added, note=f"{with_recipe} minus {without_recipe}"),
-            *(
-                places.get(((added, with_recipe, without_recipe), *column), _MISSING)
-                for column in columns
-            ),
+            Cell(added, note=models),
+            *(places.get(((added, models), *column), _MISSING) for column in columns),
         ]
-        for added, with_recipe, without_recipe in rows
+        for added, models in rows
     ]
     return Table(_CAPTIONS.get(kind, f"Adding a {kind}"), head, body)
 
@@ -147,4 +146,5 @@ def _read_influence(row: Source) -> Influence:
         **{number: row.number(number) for number in numbers},
         with_recipe=row.open("with").get("recipe"),
         without_recipe=row.open("without").get("recipe"),
+        also=tuple(row.get("also")),
     )

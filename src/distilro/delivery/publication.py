@@ -77,7 +77,8 @@ def collect_expectations(results: Path, records: Records) -> Expectations:
     settings = read_page_settings(results / "report.html")
     confidence = settings.open("evaluation").get("confidence")
     recipes = settings.open("recipes")
-    linear = {name for name in recipes.values if recipes.open(name).get("kind") == "linear"}
+    # What is not neural is the same for every seed.
+    alike = {name for name in recipes.values if recipes.open(name).get("kind") != "encoder"}
     measures = read_measures(results / "matrix.parquet")
     cards = [read_object(path) for path in sorted(results.glob("models/*/*/*/card.json"))]
     return Expectations(
@@ -91,7 +92,7 @@ def collect_expectations(results: Path, records: Records) -> Expectations:
         mixtures=_join_mixtures(cards),
         models={_name_model(card): card.get("weights") for card in cards},
         labels=list_labels(measures),
-        cells=tuple(summarise_measures(measures, deterministic=linear, confidence=confidence)),
+        cells=tuple(summarise_measures(measures, deterministic=alike, confidence=confidence)),
     )
 
 
@@ -171,11 +172,9 @@ def _join_mixtures(cards: Iterable[Source]) -> dict[str, str]:
     joined: dict[str, str] = {}
     for card in cards:
         for name, digest in card.open("mixtures").values.items():
-            # subtle: the card of a linear model, which has one task, names the stage alone.
-            full = name if "/" in name else f"{card.get('tasks')[0]}/{name}"
-            if joined.setdefault(full, digest) != digest:
+            if joined.setdefault(name, digest) != digest:
                 raise ExportError(
-                    f"{card.where}: mixtures: {full}: expected {joined[full]}, as in another "
+                    f"{card.where}: mixtures: {name}: expected {joined[name]}, as in another "
                     f"model's card, got {digest}: two models saw two versions of their data. "
                     "Nothing was published; train the older one again."
                 )

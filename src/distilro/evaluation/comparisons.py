@@ -6,10 +6,13 @@ corrected for the whole family, the smallest difference that could have been fou
 for every seed, and a verdict that only agreement of all of these can make. How resamples are drawn
 is said in `runs`; nothing here reads a file.
 
-With five seeds whose spread is nearly all there is, any bootstrap's interval is too narrow: one of
-95 % covers some 87 %. That is one reason why a verdict asks for more than an interval.
+The spread of three or five seeds is itself known badly, and a bootstrap does not notice: of 30
+recipes no better than their reference it would find some to be. So each difference has degrees of
+freedom, by how much of its variance is told by seeds; its interval is as much wider, and its
+p-value at least as large, as Student's distribution of so many degrees has it.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -23,6 +26,9 @@ from distilro.evaluation.hypotheses import (
     compute_bootstrap_p,
     compute_mcnemar_p,
     compute_minimum_detectable,
+    compute_student_p,
+    count_degrees,
+    find_student_quantile,
 )
 from distilro.evaluation.runs import Runs, RunsKey
 
@@ -77,15 +83,32 @@ def measure_effect(runs: Runs, reference: Runs, confidence: float) -> Effect:
     difference = float(runs.values.mean() - reference.values.mean())
     resampled = runs.resampled - reference.resampled  # [B]
     resampled = resampled[~np.isnan(resampled)]
+    error = float(resampled.std(ddof=1))
+    degrees = count_degrees(error**2, _measure_seed_variances(runs, reference))
     tail = (1 - confidence) / 2
     low, high = np.quantile(resampled, (tail, 1 - tail)).tolist()
+    wider = find_student_quantile(1 - tail, degrees) / find_student_quantile(1 - tail, math.inf)
+    p_values = [compute_bootstrap_p(difference, resampled)]
+    if math.isfinite(degrees):
+        p_values.append(compute_student_p(difference, error, degrees))
     return Effect(
         difference=difference,
-        low=low,
-        high=high,
-        p=compute_bootstrap_p(difference, resampled),
-        minimum_detectable=compute_minimum_detectable(float(resampled.std(ddof=1)), confidence),
+        low=difference + wider * (low - difference),
+        high=difference + wider * (high - difference),
+        p=max(p_values),
+        minimum_detectable=compute_minimum_detectable(error, confidence, degrees),
     )
+
+
+def _measure_seed_variances(runs: Runs, reference: Runs) -> list[tuple[float, int]]:
+    """Return the variance of a difference that is due to seeds, with the seeds that tell it.
+
+    Sides with the same seeds are paired, seed by seed; else each has a part of its own. A single
+    seed tells nothing.
+    """
+    paired = runs.seeds == reference.seeds
+    sides = [runs.values - reference.values] if paired else [runs.values, reference.values]
+    return [(float(side.var(ddof=1)) / len(side), len(side)) for side in sides if len(side) > 1]
 
 
 def decide_verdict(effect: Effect, p_holm: float, confidence: float) -> str:

@@ -1,4 +1,4 @@
-"""Tests of one hypothesis, and of a family of them: McNemar's, the bootstrap's, Holm's correction.
+"""Tests of one hypothesis, and of a family: McNemar's, the bootstrap's, Student's, Holm's.
 
 Plain numbers in, plain numbers out: nothing here knows models, seeds or files, or what is done
 with a p-value. B resamples.
@@ -6,9 +6,9 @@ with a p-value. B resamples.
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
+from scipy.special import stdtr, stdtrit
 
 from distilro.errors import DataError
 
@@ -63,6 +63,49 @@ def compute_bootstrap_p(difference: float, resampled: np.ndarray) -> float:
     return (1 + int(extreme.sum())) / (1 + len(resampled))
 
 
+def count_degrees(variance: float, parts: Sequence[tuple[float, int]]) -> float:
+    """Return the degrees of freedom of a variance of which some parts were told by few values.
+
+    Args:
+        variance: of the whole; what is not among the parts was told by many values.
+        parts: (variance, number of values that told it) of each.
+
+    Returns:
+        At least 1; infinite where no part varies.
+
+    Source: Satterthwaite (1946), Biometrics Bulletin 2.
+
+    >>> count_degrees(2.0, [(1.0, 5)])  # half of it from five values: 2 ** 2 / (1 ** 2 / 4)
+    16.0
+    """
+    uncertainty = math.fsum(part**2 / (count - 1) for part, count in parts if count > 1)
+    # subtle: by chance the whole may come out smaller than its parts.
+    whole = max(variance, math.fsum(part for part, _ in parts))
+    return whole**2 / uncertainty if uncertainty > 0 else math.inf
+
+
+def compute_student_p(difference: float, standard_error: float, degrees: float) -> float:
+    """Return the two-sided p-value of a difference whose standard error is itself uncertain.
+
+    Source: Student (1908), Biometrika 6; `degrees` need not be whole.
+
+    >>> round(compute_student_p(2.776, 1.0, 4.0), 3)
+    0.05
+    """
+    if standard_error == 0:
+        return 1.0 if difference == 0 else 0.0
+    return float(2 * stdtr(degrees, -abs(difference) / standard_error))
+
+
+def find_student_quantile(probability: float, degrees: float) -> float:
+    """Return what a Student variable of `degrees` stays below with a probability.
+
+    >>> [round(find_student_quantile(0.975, degrees), 3) for degrees in (4.0, math.inf)]
+    [2.776, 1.96]
+    """
+    return float(stdtrit(degrees, probability))
+
+
 def adjust_holm(p_values: Sequence[float]) -> list[float]:
     """Return Holm's adjusted p-values of a family, in the order given.
 
@@ -87,10 +130,13 @@ def adjust_holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def compute_minimum_detectable(standard_error: float, confidence: float) -> float:
+def compute_minimum_detectable(
+    standard_error: float, confidence: float, degrees: float = math.inf
+) -> float:
     """Return the true difference that one two-sided test finds with a probability of `POWER`.
 
-    The test is at alpha = 1 - `confidence`, uncorrected; the difference is taken as normal.
+    The test is at alpha = 1 - `confidence`, uncorrected; the standard error has so many degrees of
+    freedom.
 
     Source: Bloom (1995), Evaluation Review 19, "Minimum Detectable Effects"; Card et al. (2020),
     EMNLP, "With Little Power Comes Great Responsibility", on test sets of this size.
@@ -98,8 +144,8 @@ def compute_minimum_detectable(standard_error: float, confidence: float) -> floa
     >>> round(compute_minimum_detectable(0.01, 0.95), 4)  # (1.960 + 0.842) / 100
     0.028
     """
-    normal = NormalDist()
-    return (normal.inv_cdf((1 + confidence) / 2) + normal.inv_cdf(POWER)) * standard_error
+    wanted = ((1 + confidence) / 2, POWER)
+    return math.fsum(find_student_quantile(one, degrees) for one in wanted) * standard_error
 
 
 def count_resamples(asked: int, tests: int, confidence: float) -> int:

@@ -1,14 +1,17 @@
 """Influence: what one more dataset, or one more task, does to a recipe.
 
-Of the plain recipes, which differ in what they learn from and in nothing else, two are a pair if
-one learned from exactly what the other did and one thing more: a dataset of the same tasks, or a
-whole task. The pair tells the effect of adding that thing and, read the other way, of leaving it
-out. Every task that both learned is tested, so that a dataset's effect on other tasks is seen too.
+Of the plain recipes, which differ in what they learn from, two are a pair if one learned from
+exactly what the other did and one thing more: a dataset of the same tasks, or a whole task. The
+pair tells the effect of adding that thing and, read the other way, of leaving it out. Every task
+that both learned is tested, so that a dataset's effect on other tasks is seen too.
+
+Where that thing cannot be had alone (one task and several have schedules of their own; Romanian
+rows choose the best epoch only of a model that learns Romanian), the row says what else differs.
 These rows describe and decide nothing: they are no part of the family that is tested.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise, permutations
 from typing import Any
 
@@ -19,11 +22,15 @@ from distilro.evaluation.runs import Runs, RunsKey
 
 @dataclass(frozen=True)
 class PlainCell:
-    """A recipe and scope, and the training datasets of every task it learned."""
+    """A recipe and scope, the training datasets of every task, and the conditions it learned in.
+
+    A condition that means nothing to a cell, as sampling to a cell of one task, is left out.
+    """
 
     recipe: str
     scope: str
     datasets: Mapping[str, frozenset[str]]  # task -> one dataset or more
+    conditions: Mapping[str, str] = field(default_factory=dict)  # name -> value
 
 
 @dataclass(frozen=True, order=True)
@@ -33,6 +40,7 @@ class Addition:
     kind: str  # "dataset" or "task"
     added: str
     pair: Pair
+    also: tuple[str, ...] = ()  # the conditions in which the two differ, too
 
 
 def find_additions(cells: Sequence[PlainCell]) -> list[Addition]:
@@ -60,7 +68,9 @@ def find_additions(cells: Sequence[PlainCell]) -> list[Addition]:
         if added is not None:
             additions += [
                 Addition(
-                    *added, Pair(task, richer.recipe, richer.scope, poorer.recipe, poorer.scope)
+                    *added,
+                    Pair(task, richer.recipe, richer.scope, poorer.recipe, poorer.scope),
+                    _list_differing(richer, poorer),
                 )
                 for task in poorer.datasets
             ]
@@ -93,6 +103,11 @@ def _name_addition(richer: PlainCell, poorer: PlainCell) -> tuple[str, str] | No
     return None
 
 
+def _list_differing(richer: PlainCell, poorer: PlainCell) -> tuple[str, ...]:
+    shared = sorted(richer.conditions.keys() & poorer.conditions.keys())
+    return tuple(name for name in shared if richer.conditions[name] != poorer.conditions[name])
+
+
 def _list_sources(cell: PlainCell) -> set[tuple[str, str]]:
     return {(task, dataset) for task, datasets in cell.datasets.items() for dataset in datasets}
 
@@ -112,6 +127,7 @@ def _measure_addition(
         "metric": richer.metric,
         "with": {"recipe": pair.recipe, "scope": pair.scope},
         "without": {"recipe": pair.reference, "scope": pair.reference_scope},
+        "also": list(addition.also),
         "seeds": min(len(richer.seeds), len(poorer.seeds)),
         "items": richer.correct.shape[1],
     }
