@@ -187,7 +187,7 @@ def test_the_figures_of_the_evidence_are_those_of_the_code_and_the_settings():
     assert load_settings(ROOT, "study").evaluation.seeds_needed == 5
     assert "**five seeds or more**" in text
     assert POWER == 4 / 5
-    assert "finds four times in five" in text
+    assert "find four times in five" in text
     assert (TYPO_RATE, TYPO_MIN_LETTERS) == (1 / 10, 4)
     assert "one word in ten of those with four letters or more" in text
 

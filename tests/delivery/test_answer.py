@@ -21,13 +21,13 @@ def test_the_highest_mean_is_the_headline_with_interval_count_and_seeds():
     assert found.headline == "annealed is highest: macro F1 0.550 [0.450, 0.650], n = 100, 1 seed."
 
 
-def test_overlapping_intervals_are_not_distinguishable():
+def test_overlapping_intervals_are_said_to_overlap():
     verdict = answer(linear=(0.5, 0.4, 0.6), annealed=(0.55, 0.45, 0.65)).verdict
-    assert "above it by 0.050" in verdict and "not distinguishable" in verdict
+    assert "above it by 0.050" in verdict and "their intervals overlap" in verdict
 
 
-def test_intervals_that_touch_are_not_distinguishable():
-    assert "not distinguishable" in answer(linear=(0.5, 0.4, 0.6), multi=(0.7, 0.6, 0.8)).verdict
+def test_intervals_that_touch_overlap():
+    assert "intervals overlap" in answer(linear=(0.5, 0.4, 0.6), multi=(0.7, 0.6, 0.8)).verdict
 
 
 def test_every_recipe_whose_interval_is_higher_is_named():
@@ -43,6 +43,12 @@ def test_every_recipe_whose_interval_is_higher_is_named():
 def test_neural_recipes_that_all_lose_are_said_to_lose():
     verdict = answer(linear=(0.8, 0.7, 0.9), multi=(0.5, 0.4, 0.6)).verdict
     assert "every neural recipe is clearly below it" in verdict
+
+
+def test_all_lose_only_where_the_widest_interval_loses_too():
+    wide = {"multi": (0.55, 0.5, 0.6), "annealed": (0.5, 0.2, 0.75)}
+    verdict = answer(linear=(0.8, 0.7, 0.9), **wide).verdict
+    assert "every neural recipe" not in verdict and "multi, is below it by 0.250" in verdict
 
 
 @pytest.mark.parametrize("alone", ["linear", "multi"])

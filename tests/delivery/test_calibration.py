@@ -48,6 +48,17 @@ def test_the_sentence_counts_how_often_the_temperature_helps():
     assert "for 1 of 2" in said and "from 0.150 to 0.100" in said
 
 
+def test_temperatures_at_a_bound_of_the_search_are_counted_and_averaged_as_factors():
+    rows = read(
+        make_calibration(temperature=19.99999), make_calibration(seed=1, temperature=0.05),
+        make_calibration(recipe="multi", temperature=19.0),
+    )  # fmt: skip
+    assert "2 of 3 temperatures stand at a bound of the search, 0.05 or 20" in (
+        describe_calibration(rows)
+    )
+    assert build_calibration(rows).rows[0][2].text == "1.000"
+
+
 def test_the_baseline_and_the_best_other_recipe_are_shown():
     scores = [
         make_score(recipe=name, value=value, scope="emotion", task="emotion", test_set="redv2")

@@ -22,12 +22,24 @@ def test_a_loyalty_that_is_not_defined_is_named():
 def test_the_sentence_names_the_most_and_the_least_loyal_student():
     worse = make_loyalty(student="compact", label={"value": 0.7, "low": 0.6, "high": 0.8})
     said = describe_loyalty(read(make_loyalty(), worse))
-    assert said == "The mean share of equal labels goes from 70% (compact) to 90% (annealed)."
+    assert said == (
+        "On emotion, annealed and single_mixed give the same label to 90% of the texts, "
+        "compact and single_mixed to 70%."
+    )
+
+
+def test_tasks_are_not_mixed():
+    other = make_loyalty(task="topic", label={"value": 0.4, "low": 0.3, "high": 0.5})
+    said = describe_loyalty(read(make_loyalty(), other))
+    assert said == (
+        "On emotion, annealed and single_mixed give the same label to 90% of the texts. "
+        "On topic, annealed and single_mixed give the same label to 40% of the texts."
+    )
 
 
 def test_a_single_student_is_not_compared_with_itself():
     said = describe_loyalty(read(make_loyalty()))
-    assert said == "annealed: the same label as the teacher on 90%."
+    assert said == "On emotion, annealed and single_mixed give the same label to 90% of the texts."
 
 
 def test_nothing_is_said_of_what_is_not_defined():

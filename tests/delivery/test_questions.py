@@ -47,7 +47,10 @@ def test_the_counts_of_an_answer_add_up(verdicts):
 @pytest.mark.parametrize(
     ("claims", "said"),
     [
-        ((True, True), "These are claims: each neural side has 5 seeds or more."),
+        (
+            (True, True),
+            "These are claims: each neural side, where there is one, has 5 seeds or more.",
+        ),
         ((True, False), "1 are indications, not claims: a claim needs 5 seeds"),
         ((False, False), "All of these are indications, not claims"),
     ],

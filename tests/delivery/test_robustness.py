@@ -40,6 +40,12 @@ def test_a_variant_is_summed_up_by_its_median_and_its_ends():
     ]
 
 
+def test_a_variant_that_changes_nothing_names_no_recipe():
+    sets = group(make_score(value=0.6), make_score(value=0.6, variant="cedilla"))
+    said = "Written ş and ţ with a cedilla, texts change no score."
+    assert describe_robustness(sets) == [said]
+
+
 def test_a_value_that_is_not_defined_is_a_dash_and_counts_for_nothing():
     sets = group(make_score(), make_score(value=math.nan, n=0, variant="typos"))
     (table,) = build_robustness(sets)

@@ -1,6 +1,7 @@
 """Cells on real emotion corpora, in small: teachers teach, and an adversary closes a gap."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from distilro.artifacts import read_json
 from distilro.cli import main
 from distilro.corpora.examples import read_examples, write_examples
+from distilro.corpora.mixtures import Draw, build_mixture
 from distilro.distillation.logits import read_logits, write_logits
 from distilro.distillation.teachers import identify_teacher, name_logits
 from distilro.encoder_settings import ScratchSettings
@@ -18,6 +20,7 @@ from distilro.modeling.tokenization import encode, train_tokenizer
 from distilro.training.language_gap import measure_gap, pool_features
 from tests.commands.test_train_linear import SETTINGS as LINEAR
 from tests.faults.cells import SETTINGS
+from tests.support import build_settings
 
 ROWS = 1000
 CHANCE = 0.15  # macro-F1 that is above what any answer without reading gets
@@ -25,6 +28,9 @@ SIZES = ScratchSettings(
     vocabulary_size=1500, layers=1, hidden=48, heads=2, intermediate=96, lowercase=True
 )
 SCHEDULE = {"epochs": 6, "learning_rate": 3e-3, "batch_examples": 16, "batch_tokens": 4096}
+BY_LINEAR = {
+    "teacher_scopes": {"linear": {"emotion": "emotion"}}, "teacher_seeds": {"linear": [0]},
+}  # fmt: skip
 COMMON = {"tasks": ["emotion"], "seeds": [0], "max_tokens": 32, "schedule": SCHEDULE}
 
 
@@ -74,6 +80,16 @@ class RealCells:
             features.append(pool_features(scorer.classifier, tokens, pad_id=0).numpy())
         return measure_gap(*features, seed=0)
 
+    def train_linear(self):
+        """Train the linear model on English rows, and store its answers for them."""
+        linear = {**LINEAR, "tasks": ["emotion"], "validation": {"emotion": "carer"}}
+        linear["recipe"] = {"kind": "linear", "stages": [{"en": 1.0}]}
+        assert main(self.list_arguments("train-linear", "linear", linear)) == 0
+        mixture = self.results / "mixtures/emotion/en1.parquet"
+        ask = ["logits", "--cell", "linear/emotion", "--task", "emotion", "--seeds", "0"]
+        assert main([*ask, "--mixture", str(mixture), "--results", str(self.results)]) == 0
+        return mixture
+
 
 def take(examples):
     chosen = np.random.default_rng(13).permutation(len(examples))[:ROWS]
@@ -89,23 +105,37 @@ def cells(prepare_corpus, tmp_path_factory):
 
 def test_a_student_of_shuffled_answers_is_worse(cells):
     """The teacher's answers alone are learned, once its own and once those for other rows."""
-    linear = {**LINEAR, "tasks": ["emotion"], "validation": {"emotion": "carer"}}
-    linear["recipe"] = {"kind": "linear", "stages": [{"en": 1.0}]}
-    assert main(cells.list_arguments("train-linear", "linear", linear)) == 0
-    mixture = cells.results / "mixtures/emotion/en1.parquet"
-    ask = ["logits", "--cell", "linear/emotion", "--task", "emotion", "--seeds", "0"]
-    assert main([*ask, "--mixture", str(mixture), "--results", str(cells.results)]) == 0
+    mixture = cells.train_linear()
     recipe = {"stages": [{"en": 1.0}], "teachers": ["linear"], "anneal": 1.0}
-    scopes = {"linear": {"emotion": "emotion"}}
-    changes = {"teacher_scopes": scopes, "teacher_seeds": {"linear": [0]}}
-    taught = cells.train("taught", recipe, "carer", **changes)["valid"]["emotion"]
+    taught = cells.train("taught", recipe, "carer", **BY_LINEAR)["valid"]["emotion"]
     examples, teacher = read_examples(mixture), identify_teacher(cells.find("linear"))
     path = name_logits(cells.results, teacher, "emotion-en1")
     logits = read_logits(path, examples=examples, teacher=teacher)
     logits = np.random.default_rng(0).permutation(logits)
     write_logits(path, examples=examples, logits=logits, teacher=teacher)
-    fooled = cells.train("fooled", recipe, "carer", **changes)["valid"]["emotion"]
+    fooled = cells.train("fooled", recipe, "carer", **BY_LINEAR)["valid"]["emotion"]
     assert taught > fooled + 0.05
+
+
+def test_a_teacher_of_weight_0_leaves_the_supervised_model_to_the_bit(cells):
+    cells.train_linear()
+    alone = cells.train("alone", {"stages": [{"en": 1.0}]}, "carer")
+    recipe = {"stages": [{"en": 1.0}], "teachers": ["linear"], "anneal": 0.0}
+    unheard = cells.train("unheard", recipe, "carer", **BY_LINEAR)
+    assert unheard["weights"] == alone["weights"]
+
+
+def test_the_last_stage_of_gradual_shows_no_english_row(cells):
+    """What the stages of the study's recipe draw from real rows, English ones fewer and fewer."""
+    rows = {lang: cells.sets[lang, "train"] for lang in ("ro", "en")}
+    english = []
+    for stage in build_settings("study").recipes["gradual"].stages:
+        draws = {lang: Draw(share) for lang, share in stage.items()}
+        mixed, _ = build_mixture(rows, draws, dropped={}, salt="13")
+        assert mixed.lang.count("ro") == ROWS
+        english.append(mixed.lang.count("en"))
+    assert english[0] == ROWS and english[-1] == 0
+    assert all(more > fewer for more, fewer in pairwise(english))
 
 
 def test_an_adversary_leaves_a_smaller_gap_between_the_languages(cells):

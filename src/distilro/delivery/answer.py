@@ -84,12 +84,12 @@ def _find_verdict(test_set: TestSet, baselines: Collection[str], floors: Collect
     if ahead:
         names = ", ".join(measure.recipe for measure in ahead)
         return f"{facts}; clearly above it: {names}."
-    if best.high < line.low:
+    if all(measure.high < line.low for measure in neural):
         return f"{facts}; every neural recipe is clearly below it, {best.recipe} the least."
     relation = "above" if best.value > line.value else "below" if best.value < line.value else "at"
     return (
         f"{facts}; the best neural recipe, {best.recipe}, is {relation} it by "
-        f"{abs(best.value - line.value):.3f}, and the intervals overlap: not distinguishable."
+        f"{abs(best.value - line.value):.3f}, and their intervals overlap."
     )
 
 

@@ -1,7 +1,8 @@
 """Calibration on the page: how far probabilities can be believed, before and after temperature.
 
-Numbers are means over seeds. Curves are joined over seeds bin by bin, weighted by the rows in the
-bin. Which recipes are drawn is chosen by the matrix: the linear baseline and the best other one.
+Numbers are means over seeds, of temperatures the geometric one. Curves are joined over seeds bin
+by bin, weighted by the rows in the bin. Which recipes are drawn is chosen by the matrix: the linear
+baseline and the best other one.
 """
 
 import math
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 from distilro.delivery.inputs import Source
 from distilro.delivery.measures import TestSet
 from distilro.delivery.tables import Cell, Table, count_nouns, write_words
+from distilro.evaluation.calibration import TEMPERATURES
 
 _NUMBERS = ("temperature", "ece", "ece_scaled", "brier", "brier_scaled")
+_NEAR = 1.001  # a temperature within this factor of a bound stands at it
 Point = tuple[float, float, int]  # confidence, accuracy, rows
 
 
@@ -36,6 +39,7 @@ class Calibration:
     brier_scaled: float
     curve: tuple[Point, ...]
     curve_scaled: tuple[Point, ...]
+    at_bound: int  # seeds whose temperature stands at a bound of the search
 
 
 def read_calibrations(source: Source) -> list[Calibration]:
@@ -83,6 +87,19 @@ def describe_calibration(rows: Sequence[Calibration]) -> str:
     return (
         f"One temperature, chosen on validation rows, lowers the calibration error for {better} of "
         f"{len(found)} (recipe and test set); its mean goes from {before:.3f} to {after:.3f}."
+        f"{_describe_bounds(rows)}"
+    )
+
+
+def _describe_bounds(rows: Sequence[Calibration]) -> str:
+    at_bound = sum(row.at_bound for row in rows)
+    if not at_bound:
+        return ""
+    models = count_nouns(sum(len(row.seeds) for row in rows), "temperature")
+    low, high = TEMPERATURES
+    return (
+        f" {at_bound} of {models} stand at a bound of the search, {low:g} or {high:g}: there "
+        "hardly anything of the probabilities is kept, or they are wrong and sure."
     )
 
 
@@ -129,6 +146,8 @@ def _join_points(points: Sequence[Point]) -> Point:
 def _join_seeds(key: tuple[str, ...], rows: Sequence[Source], bins: int) -> Calibration:
     recipe, scope, task, test_set = key
     averages = {name: math.fsum(row.number(name) for row in rows) / len(rows) for name in _NUMBERS}
+    temperatures = [row.number("temperature") for row in rows]
+    averages["temperature"] = math.exp(math.fsum(map(math.log, temperatures)) / len(rows))
     return Calibration(
         recipe,
         scope,
@@ -139,7 +158,13 @@ def _join_seeds(key: tuple[str, ...], rows: Sequence[Source], bins: int) -> Cali
         **averages,
         curve=join_curves([_read_curve(row, "curve") for row in rows], bins),
         curve_scaled=join_curves([_read_curve(row, "curve_scaled") for row in rows], bins),
+        at_bound=sum(map(_stands_at_bound, temperatures)),
     )
+
+
+def _stands_at_bound(temperature: float) -> bool:
+    low, high = TEMPERATURES
+    return temperature <= low * _NEAR or temperature >= high / _NEAR
 
 
 def _read_curve(row: Source, name: str) -> list[Point]:

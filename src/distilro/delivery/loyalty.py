@@ -5,10 +5,10 @@ computed (`distilro.evaluation`), and this module only lays them out.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from distilro.delivery.inputs import Source
-from distilro.delivery.tables import Cell, Table, count_nouns, write_names, write_words
+from distilro.delivery.tables import Cell, Table, count_nouns, write_words
 
 MEASURES = ("label", "probability", "regression")
 _MODEL = ("student", "student_scope", "teacher", "teacher_scope", "task", "test_set")
@@ -34,26 +34,25 @@ def build_loyalty(source: Source) -> Table:
 
 
 def describe_loyalty(source: Source) -> str:
-    """Return which student keeps the most of its teachers' labels, and which the fewest."""
-    labels: dict[str, list[float]] = {}
+    """Return, task by task, which student and teacher agree most often, and which least."""
+    labels: dict[str, dict[str, list[float]]] = {}
     for row in source.list("rows"):
         value = row.open("label").number("value")
         if math.isfinite(value):
-            labels.setdefault(row.get("student"), []).append(value)
-    means = {student: math.fsum(values) / len(values) for student, values in labels.items()}
-    if not means:
+            pair = f"{row.get('student')} and {row.get('teacher')}"
+            labels.setdefault(row.get("task"), {}).setdefault(pair, []).append(value)
+    if not labels:
         return "No loyalty is defined."
-    lowest, highest = min(means.values()), max(means.values())
-    if lowest == highest:
-        return f"{write_names(list(means))}: the same label as the teacher on {highest:.0%}."
-    return (
-        f"The mean share of equal labels goes from {lowest:.0%} ({_find_names(means, lowest)}) to "
-        f"{highest:.0%} ({_find_names(means, highest)})."
-    )
+    return " ".join(_describe_task(task, pairs) for task, pairs in labels.items())
 
 
-def _find_names(means: dict[str, float], value: float) -> str:
-    return write_names([name for name, mean in means.items() if mean == value])
+def _describe_task(task: str, pairs: Mapping[str, Sequence[float]]) -> str:
+    means = {pair: math.fsum(values) / len(values) for pair, values in pairs.items()}
+    lowest, highest = (choose(means, key=means.__getitem__) for choose in (min, max))
+    said = f"On {task}, {highest} give the same label to {means[highest]:.0%} of the texts"
+    if means[lowest] == means[highest]:
+        return f"{said}."
+    return f"{said}, {lowest} to {means[lowest]:.0%}."
 
 
 def _write_row(model: tuple[str, ...], rows: Sequence[Source]) -> list[Cell]:

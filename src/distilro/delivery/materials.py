@@ -158,4 +158,4 @@ def _write_optional(count: int | None) -> Cell:
 
 
 def _write_statistic(value: float | None) -> Cell:
-    return _write_optional(value) if value is None else Cell(f"{value:,}", kind="number")
+    return _write_optional(value) if value is None else Cell(f"{round(value, 2):,}", kind="number")

@@ -75,7 +75,7 @@ def describe_standing(rows: Sequence[Comparison], seeds_needed: int) -> str:
         return ""
     if not open_:
         seeds = count_nouns(seeds_needed, "seed")
-        return f"These are claims: each neural side has {seeds} or more."
+        return f"These are claims: each neural side, where there is one, has {seeds} or more."
     which = "All of these are indications" if open_ == len(rows) else f"{open_} are indications"
     return f"{which}, not claims: {need}."
 

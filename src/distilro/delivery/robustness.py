@@ -1,7 +1,7 @@
 """What a recipe loses when the writing changes, and on Romanian texts from elsewhere.
 
 Variants hold the official rows written in another way (without diacritics, with typing errors
-...); all that the matrix has are shown. The drop is the difference of two means over seeds, and
+...); all that the matrix has are shown. The change is the difference of two means over seeds, and
 carries no interval of its own.
 """
 
@@ -37,16 +37,17 @@ def build_robustness(test_sets: Sequence[TestSet]) -> list[Table]:
 
 
 def describe_robustness(test_sets: Sequence[TestSet]) -> list[str]:
-    """Return a sentence per variant: the median drop, the largest and the smallest one."""
-    drops: dict[str, list[tuple[float, str]]] = {}
+    """Return a sentence per variant: the median change, the lowest and the highest one."""
+    changes: dict[str, list[tuple[float, str]]] = {}
     for test_set in test_sets:
+        names = name_models(test_set.list_rows())
         for variant in list_rewritten(test_set):
-            for recipe, scope in test_set.list_rows():
-                drop = _find_drop(test_set, (recipe, scope), variant)
-                if math.isfinite(drop):
-                    found = drops.setdefault(variant, [])
-                    found.append((drop, f"{recipe} on {test_set.task}"))
-    return [_describe_variant(variant, found) for variant, found in drops.items()]
+            for row, name in names.items():
+                change = _find_change(test_set, row, variant)
+                if math.isfinite(change):
+                    found = changes.setdefault(variant, [])
+                    found.append((change, f"{name} on {test_set.task}"))
+    return [_describe_variant(variant, found) for variant, found in changes.items()]
 
 
 def build_elsewhere(
@@ -95,12 +96,12 @@ def _write_variant(test_set: TestSet, row: tuple[str, str], variant: str) -> Cel
     measure = test_set.find(*row, variant, test_set.primary)
     if measure is None or not measure.defined:
         return Cell("–", kind="missing")
-    drop = _find_drop(test_set, row, variant)
-    note = f"{write_signed(drop)} from official" if math.isfinite(drop) else ""
+    change = _find_change(test_set, row, variant)
+    note = f"{write_signed(change)} from official" if math.isfinite(change) else ""
     return Cell(f"{measure.value:.3f}", note=note, kind="number")
 
 
-def _find_drop(test_set: TestSet, row: tuple[str, str], variant: str) -> float:
+def _find_change(test_set: TestSet, row: tuple[str, str], variant: str) -> float:
     """Return variant minus official, NaN where either is not defined."""
     pair = [test_set.find(*row, name, test_set.primary) for name in (variant, OFFICIAL)]
     if any(measure is None for measure in pair):
@@ -108,10 +109,12 @@ def _find_drop(test_set: TestSet, row: tuple[str, str], variant: str) -> float:
     return pair[0].value - pair[1].value
 
 
-def _describe_variant(variant: str, drops: Sequence[tuple[float, str]]) -> str:
-    middle = statistics.median(drop for drop, _ in drops)
-    worst, best = min(drops), max(drops)
+def _describe_variant(variant: str, changes: Sequence[tuple[float, str]]) -> str:
     said = _SAYS.get(variant, variant.replace("_", " "))
+    if not any(change for change, _ in changes):
+        return f"Written {said}, texts change no score."
+    middle = statistics.median(change for change, _ in changes)
+    worst, best = min(changes), max(changes)
     return (
         f"Written {said}, texts change the score by {write_signed(middle)} in the median "
         f"({write_signed(worst[0])} for {worst[1]}, {write_signed(best[0])} for {best[1]})."

@@ -21,7 +21,6 @@ from distilro.corpora.examples import Task
 from distilro.errors import DataError, SettingsError
 from distilro.evaluation.predictions import check_probabilities
 
-LOWER_IS_BETTER = ("hamming_loss", "strict_hamming_loss")
 _STRICT = "strict_"
 
 
