@@ -61,6 +61,18 @@ def test_examples_weigh_the_same_in_small_and_large_batches():
     assert {batch.share for batch in epoch} == {len(epoch) / 40}
 
 
+def test_examples_of_a_task_of_long_texts_weigh_no_more_than_those_of_short_ones():
+    lengths = {"emotion": np.full(60, 5), "topic": np.full(60, 50)}
+    (epoch,) = plan_epochs(
+        lengths, sampling="uniform", epochs=1, limits=BatchLimits(16, 200), seed=0
+    )
+    sizes = {task: {len(b.rows) for b in epoch if b.task == task} for task in lengths}
+    assert max(sizes["topic"]) < max(sizes["emotion"])
+    weight = {task: sum(b.share * len(b.rows) for b in epoch if b.task == task) for task in lengths}
+    assert weight["topic"] == pytest.approx(weight["emotion"])
+    assert sum(weight.values()) == pytest.approx(len(epoch))
+
+
 def test_the_plan_depends_on_the_seed_alone():
     lengths = {"emotion": redv2_like_lengths(200)}
 

@@ -103,6 +103,20 @@ def test_it_learns_what_the_first_word_gives_away():
     assert training.history[-1]["loss"] < training.history[0]["loss"]
 
 
+def test_the_history_tells_the_rates_that_the_optimiser_took(monkeypatch):
+    taken, step = [], torch.optim.AdamW.step
+
+    def step_and_note(optimiser, *args, **kwargs):
+        taken.append(max(group["lr"] for group in optimiser.param_groups))
+        return step(optimiser, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step_and_note)
+    training, _, _ = train([make_data("topic")], replace(SETTINGS, epochs=5, warmup_share=0.3))
+    told = [epoch["learning_rate"] for epoch in training.history]
+    assert told == [taken[epoch["step"] - 1] for epoch in training.history]
+    assert told[0] < max(told) and told[-1] < told[-2] < told[-3]
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_gives_others():
     first, again = train([make_data("topic")])[1], train([make_data("topic")])[1]
     other = train([make_data("topic")], replace(SETTINGS, seed=1))[1]

@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distilro.errors import SettingsError, TrainingError
-from distilro.training.optimisation import build_optimiser
+from distilro.training.objective import Objective
+from distilro.training.optimisation import (
+    add_parameters,
+    build_optimiser,
+    scale_learning_rate,
+    set_learning_rate,
+)
 from distilro.training.weighting import MEMORY, WEIGHTINGS, build_weighting
 
 TASKS = ("emotion", "sentiment", "topic")
@@ -144,6 +150,27 @@ def test_the_gradients_of_uncertainty_are_those_on_paper(loss, at):
     weighting.weigh("emotion", losses).sum().backward()
     assert losses.grad.item() == pytest.approx(math.exp(-at), rel=1e-5)
     assert parameter.grad.item() == pytest.approx(0.5 - math.exp(-at) * loss, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize(("learning_rate", "steps"), [(1e-4, 6000), (1e-3, 1500)])
+def test_in_a_training_of_usual_length_the_weights_come_to_their_optimum(learning_rate, steps):
+    """With the optimiser and the schedule of a training, whose rate suits an encoder."""
+    objective = Objective(build_weighting("uncertainty", TASKS, {}))
+    optimiser = build_optimiser(
+        torch.nn.Linear(2, 2), learning_rate=learning_rate, weight_decay=0.01
+    )
+    for module, rate in objective.list_learned(learning_rate):
+        add_parameters(optimiser, module, rate, 0.01)
+    losses = dict(zip(TASKS, (0.1, 0.35, 1.5), strict=True))
+    for step in range(steps):
+        set_learning_rate(optimiser, scale_learning_rate(step, steps, 0.1))
+        task = TASKS[step % 3]
+        objective.weighting.weigh(task, torch.full((4,), losses[task])).mean().backward()
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+    learned = objective.weighting.module
+    weights = [math.exp(-learned[task].item()) for task in TASKS]
+    assert weights == pytest.approx([1 / (2 * loss) for loss in losses.values()], rel=0.15)
 
 
 def test_a_batch_of_one_task_leaves_the_others_without_a_gradient_and_in_place():
