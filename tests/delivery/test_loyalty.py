@@ -14,6 +14,12 @@ def test_values_and_bounds_are_means_over_the_seeds():
     assert (row[6].text, row[6].note) == ("n=800", "2 seeds")
 
 
+def test_a_student_that_was_taught_by_models_of_folds_is_marked():
+    rows = read(make_loyalty(), make_loyalty(student="oof"))
+    plain, taught = build_loyalty(rows, {"oof"}).rows
+    assert "folds" not in plain[1].note and taught[1].note.endswith("its folds taught")
+
+
 def test_a_loyalty_that_is_not_defined_is_named():
     (row,) = build_loyalty(read(make_loyalty())).rows
     assert row[5].text == "n/a"

@@ -98,8 +98,8 @@ def _describe_bounds(rows: Sequence[Calibration]) -> str:
     models = count_nouns(sum(len(row.seeds) for row in rows), "temperature")
     low, high = TEMPERATURES
     return (
-        f" {at_bound} of {models} stand at a bound of the search, {low:g} or {high:g}: there "
-        "hardly anything of the probabilities is kept, or they are wrong and sure."
+        f" {at_bound} of {models} stand at a bound of the search: at {high:g} hardly anything of "
+        f"the probabilities is left, at {low:g} they are all but certain."
     )
 
 

@@ -120,7 +120,13 @@ def _describe_loyalty(study: Study) -> dict[str, Any] | None:
     source = study.evidence.loyalty
     if source is None:
         return None
-    return {"answer": describe_loyalty(source), "table": build_loyalty(source)}
+    recipes = study.recipes
+    by_folds = {
+        name
+        for name in recipes.values
+        if recipes.open(name).values.get("teacher_logits") == "out_of_fold"
+    }
+    return {"answer": describe_loyalty(source), "table": build_loyalty(source, by_folds)}
 
 
 def _describe_calibration(study: Study, draw: Draw) -> dict[str, Any] | None:

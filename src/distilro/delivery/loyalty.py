@@ -5,7 +5,7 @@ computed (`distilro.evaluation`), and this module only lays them out.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from distilro.delivery.inputs import Source
 from distilro.delivery.tables import Cell, Table, count_nouns, write_words
@@ -14,8 +14,13 @@ MEASURES = ("label", "probability", "regression")
 _MODEL = ("student", "student_scope", "teacher", "teacher_scope", "task", "test_set")
 
 
-def build_loyalty(source: Source) -> Table:
-    """Return a row per student, teacher and test set: the three loyalties with intervals."""
+def build_loyalty(source: Source, by_folds: Collection[str] = ()) -> Table:
+    """Return a row per student, teacher and test set: the three loyalties with intervals.
+
+    Args:
+        source: `results/<scenario>/loyalty.json`.
+        by_folds: students that were taught by models of folds, which are not what is asked here.
+    """
     groups: dict[tuple[str, ...], list[Source]] = {}
     for row in source.list("rows"):
         groups.setdefault(tuple(row.get(name) for name in _MODEL), []).append(row)
@@ -29,7 +34,7 @@ def build_loyalty(source: Source) -> Table:
     return Table(
         "Loyalty of students to their teachers",
         head,
-        [_write_row(model, rows) for model, rows in groups.items()],
+        [_write_row(model, rows, by_folds) for model, rows in groups.items()],
     )
 
 
@@ -55,11 +60,15 @@ def _describe_task(task: str, pairs: Mapping[str, Sequence[float]]) -> str:
     return f"{said}, {lowest} to {means[lowest]:.0%}."
 
 
-def _write_row(model: tuple[str, ...], rows: Sequence[Source]) -> list[Cell]:
+def _write_row(
+    model: tuple[str, ...], rows: Sequence[Source], by_folds: Collection[str]
+) -> list[Cell]:
     student, student_scope, teacher, teacher_scope, task, test_set = model
+    notes = [teacher_scope] if teacher_scope != task else []
+    notes += ["its folds taught"] if student in by_folds else []
     return [
         Cell(student, note=student_scope if student_scope != task else ""),
-        Cell(teacher, note=teacher_scope if teacher_scope != task else ""),
+        Cell(teacher, note="\n".join(notes)),
         Cell(task, note=test_set),
         *(_write_measure([row.open(name) for row in rows]) for name in MEASURES),
         Cell(
