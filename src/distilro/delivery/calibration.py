@@ -95,10 +95,10 @@ def _describe_bounds(rows: Sequence[Calibration]) -> str:
     at_bound = sum(row.at_bound for row in rows)
     if not at_bound:
         return ""
-    models = count_nouns(sum(len(row.seeds) for row in rows), "temperature")
+    fitted = count_nouns(sum(len(row.seeds) for row in rows), "temperature")
     low, high = TEMPERATURES
     return (
-        f" {at_bound} of {models} stand at a bound of the search: at {high:g} hardly anything of "
+        f" {at_bound} of {fitted} stand at a bound of the search: at {high:g} hardly anything of "
         f"the probabilities is left, at {low:g} they are all but certain."
     )
 

@@ -175,16 +175,14 @@ def _measure_cell(cell: Cell, settings: Settings, datasets: Datasets) -> Workloa
 
 def _count_folds(cell: Cell, settings: Settings) -> int:
     """Return the folds in which a cell is trained as a teacher of rows that it did not see."""
-    asked = recipes.list_logits_of(cell, settings, out_of_fold=True)
-    return settings.training.folds if asked else 0
+    return settings.training.folds if recipes.list_fold_questions(cell, settings) else 0
 
 
 def _count_answers(cell: Cell, settings: Settings, datasets: Datasets) -> int:
     """Return the texts on which a cell, or its folds, is asked as a teacher."""
     asked = [
-        mixture
-        for out_of_fold in (False, True)
-        for mixture in recipes.list_logits_of(cell, settings, out_of_fold=out_of_fold)
+        *recipes.list_logits_of(cell, settings),
+        *recipes.list_fold_questions(cell, settings),
     ]
     return sum(count_mixture_rows(mixture, settings, datasets) for mixture in asked)
 
