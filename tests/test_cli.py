@@ -13,6 +13,7 @@ NEEDED = {
     "encoder": {"torch", "transformers"},
     "student_encoder": {"torch", "transformers"},
     "train": {"torch", "transformers"},
+    "language_gap": {"torch", "transformers"},
     "train_folds": {"torch", "transformers"},
     "train_linear": {"sklearn", "pandas"},  # scikit-learn looks whether pandas is there
     "train_linear_folds": {"sklearn", "pandas"},
@@ -31,7 +32,7 @@ def test_help_names_every_stage_with_a_sentence():
     stages = cli.describe_stages()
     data = {"fetch", "prepare", "fetch-texts", "clean-texts", "audit", "mix", "texts"}
     learning = {"encoder", "student-encoder", "train", "train-linear", "train-folds", "logits"}
-    evaluation = {"predict", "score", "matrix", "compare", "calibrate", "loyalty"}
+    evaluation = {"predict", "score", "matrix", "compare", "calibrate", "loyalty", "language-gap"}
     beside = {"report", "publish", "plan", "verify"}
     assert data | learning | evaluation | beside <= set(stages)
     assert all(text.endswith(".") for text in stages.values())

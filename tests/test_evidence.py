@@ -4,6 +4,7 @@ import pytest
 
 from distilro import evidence
 from distilro.commands.compare import CompareSettings
+from distilro.commands.language_gap import GapSettings
 from distilro.commands.loyalty import LoyaltySettings
 from distilro.errors import SettingsError
 from distilro.recipes import list_cells, list_tasks, order_recipes
@@ -87,6 +88,8 @@ def test_the_stages_understand_what_they_are_told(scenario):
     assert len(taken.family) == len(comparisons["family"])
     loyalty = evidence.describe_loyalty(settings)
     assert len(check_section(LoyaltySettings, loyalty).pairs) == len(loyalty["pairs"])
+    gaps = evidence.describe_gaps(settings)
+    assert len(check_section(GapSettings, gaps).pairs) == len(gaps["pairs"]) > 0
 
 
 def test_what_knows_no_seeds_is_named():
@@ -161,3 +164,19 @@ def test_a_smaller_student_is_held_against_the_model_that_it_was_made_from_too()
     singles = {("single_mixed", task) for task in TASKS}
     assert list_teachers("smaller") == {("annealed", "all"), *singles}
     assert list_teachers("compact") == {("annealed", "all")}
+
+
+def test_a_gap_is_asked_for_where_a_critic_was_and_on_rows_that_nobody_learned():
+    settings = build_settings("study", training={"recipes": ["adversarial", "multi"]})
+    gaps = evidence.describe_gaps(settings)
+    asked = [(row["recipe"], row["reference"], row["scope"]) for row in gaps["pairs"]]
+    assert asked == [("adversarial", "zero_shot", task) for task in TASKS]
+    assert gaps["texts"]["emotion"] == {"en": "carer", "ro": "redv2"}
+
+
+def test_a_linear_reference_has_no_features_to_ask():
+    recipe = {"extends": "adversarial", "reference": "linear"}
+    settings = build_settings("study", recipes={"a": recipe}, training={"recipes": ["a"]})
+    assert evidence.describe_gaps(settings) == {
+        "seeds": list(settings.training.seeds), "texts": {}, "pairs": []
+    }  # fmt: skip

@@ -40,7 +40,7 @@ from tests.support import ROOT, read_params
 # What runs make: never in a fresh clone, and so not to be looked for.
 MADE = [".venv", "dvc.lock", "data/raw/*", "data/prepared/*", "results/<scenario>/*", "logs/*"]
 MADE += ["results/embedded/report.html", "expected.json"]
-EVIDENCE = ("comparisons", "influence", "calibration", "loyalty")
+EVIDENCE = ("comparisons", "influence", "gaps", "calibration", "loyalty")
 MADE += [f"{name}.json" for name in EVIDENCE]
 
 

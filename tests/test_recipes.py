@@ -152,7 +152,7 @@ def test_an_unknown_recipe_is_refused_with_the_known_ones():
 def test_the_encoder_does_not_depend_on_the_recipes():
     few = build_settings("laptop", training={"recipes": ["single_ro"]})
     many = build_settings("laptop")
-    assert recipes.describe_encoder(few) == recipes.describe_encoder(many)
+    assert few.encoders.describe() == many.encoders.describe()
     assert recipes.describe_texts(few) == recipes.describe_texts(many)
     assert recipes.needs_texts(few)
     assert recipes.needs_texts(many)
@@ -163,7 +163,7 @@ def test_a_hub_encoder_without_adaptation_reads_no_texts():
     assert not recipes.needs_texts(settings)
     students = build_settings("study", training={"recipes": ["compact_agnostic"]})
     assert recipes.needs_texts(students)  # a student does, even then
-    assert not recipes.learns_texts(students)
+    assert not students.encoders.learns_texts()
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_hub_encoder_without_adaptation_reads_no_texts():
     ],
 )
 def test_an_encoder_that_is_adapted_made_or_given_a_vocabulary_reads_texts(encoders):
-    assert recipes.learns_texts(build_settings("study", encoders=encoders))
+    assert build_settings("study", encoders=encoders).encoders.learns_texts()
 
 
 def test_linear_recipes_alone_need_no_encoder_and_so_no_texts():
@@ -191,8 +191,8 @@ def test_the_encoder_s_texts_keep_out_the_test_rows_of_every_dataset_named():
 def test_an_encoder_is_described_by_its_own_source_alone():
     settings = build_settings("laptop")
     other = build_settings("laptop", encoders={"hub": {"name": "a/b"}, "students": {"half": {}}})
-    assert recipes.describe_encoder(other) == recipes.describe_encoder(settings)
-    assert {"scratch", "texts", "vocabulary", "half"} < set(recipes.describe_encoder(settings))
+    assert other.encoders.describe() == settings.encoders.describe()
+    assert {"scratch", "texts", "vocabulary", "half"} < set(settings.encoders.describe())
 
 
 def test_what_a_cell_is_trained_with_holds_no_other_cells_settings():
@@ -311,8 +311,8 @@ def test_a_linear_teacher_has_one_seed_and_a_neural_one_has_all():
 
 def test_a_compact_model_starts_from_its_teacher_s_joint_model():
     settings = build_settings()
-    assert recipes.find_start(Cell("compact", "all"), settings) == Cell("annealed", "all")
-    assert recipes.find_start(Cell("annealed", "all"), settings) is None
+    assert recipes.find_start_cell(Cell("compact", "all"), settings) == Cell("annealed", "all")
+    assert recipes.find_start_cell(Cell("annealed", "all"), settings) is None
     described = recipes.describe_training(Cell("compact", "all"), settings)
     assert described["start"] == {"recipe": "annealed", "scope": "all", "seeds": [0, 1]}
 
@@ -320,7 +320,7 @@ def test_a_compact_model_starts_from_its_teacher_s_joint_model():
 def test_a_joint_model_cannot_start_from_a_model_for_each_task():
     settings = build_settings(recipes={"a": {"extends": "multi", "init_from": "single_mixed"}})
     with pytest.raises(SettingsError, match=r"recipes\.a: init_from: single_mixed has one model"):
-        recipes.find_start(Cell("a", "all"), settings)
+        recipes.find_start_cell(Cell("a", "all"), settings)
 
 
 def test_a_student_that_is_not_declared_is_refused_with_those_that_are():
@@ -408,7 +408,7 @@ def test_every_recipe_of_params_can_be_laid_out_at_once():
     for cell in recipes.list_cells(settings):
         assert recipes.list_mixtures(cell, settings)
         recipes.list_teacher_logits(cell, settings)
-        recipes.find_start(cell, settings)
+        recipes.find_start_cell(cell, settings)
 
 
 def test_every_recipe_of_params_answers_a_question_against_a_reference_or_is_a_baseline():

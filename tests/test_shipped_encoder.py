@@ -6,7 +6,7 @@ from distilro.artifacts import hash_file, read_json
 from distilro.corpora.collections import load_collection
 from distilro.modeling.encoders import load_masked_model
 from distilro.modeling.tokenization import load_tokenizer
-from distilro.recipes import describe_encoder, describe_texts
+from distilro.recipes import describe_texts
 from tests.support import ROOT, build_settings
 
 FOLDER = ROOT / "data/embedded/encoder"
@@ -33,7 +33,7 @@ def test_its_files_are_those_that_its_card_names_and_small_enough_to_ship(card):
 
 
 def test_the_scenario_that_makes_it_has_the_settings_of_its_card(card, settings):
-    assert describe_encoder(settings) == card["settings"]
+    assert settings.encoders.describe() == card["settings"]
 
 
 def test_it_read_what_the_scenario_says_and_nothing_else(settings):

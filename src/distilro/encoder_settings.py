@@ -92,6 +92,16 @@ class EncoderSettings(Section):
         description="Of the scratch weights, the held-out texts and the masks."
     )
 
+    def learns_texts(self) -> bool:
+        """Return whether the encoder itself, its students left aside, learns from texts."""
+        learns = self.source == "scratch" or self.adaptation.epochs > 0
+        return learns or self.vocabulary is not None
+
+    def describe(self) -> dict[str, object]:
+        """Return what it depends on besides files, ready for JSON: of the sources, its own."""
+        used = {"source", self.source, "texts", "vocabulary", "adaptation", "half", "seed"}
+        return self.model_dump(mode="json", include=used)
+
     @model_validator(mode="after")
     def _check_source_is_described(self) -> "EncoderSettings":
         if getattr(self, self.source) in (None, ""):

@@ -49,6 +49,27 @@ def describe_loyalty(settings: Settings) -> dict[str, object]:
     return {"evaluation": settings.evaluation.model_dump(mode="json"), "pairs": pairs}
 
 
+def describe_gaps(settings: Settings) -> dict[str, object]:
+    """Return in whose features the gap between languages is measured, ready for JSON.
+
+    Each neural recipe with an adversary is set beside its reference, on each of its tasks; the
+    texts are the validation rows, which neither of them learned.
+    """
+    pairs = [
+        row
+        for name in order_recipes(settings)
+        if settings.recipes[name].adversary is not None
+        for row in _compare(name, settings)
+        if settings.recipes[row["reference"]].kind == "encoder"
+    ]
+    datasets = {row["task"]: settings.data.tasks[row["task"]] for row in pairs}
+    return {
+        "seeds": list(settings.training.seeds),
+        "texts": {task: {"en": each.en, "ro": each.ro} for task, each in datasets.items()},
+        "pairs": pairs,
+    }
+
+
 def _list_origins(recipe: Recipe) -> list[str]:
     """Return the recipes that a student was taught by or, smaller, made from."""
     made_from = [recipe.init_from] if recipe.init_from and recipe.alignment else []

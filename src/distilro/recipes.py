@@ -160,14 +160,7 @@ def needs_texts(settings: Settings) -> bool:
     """
     if not any(settings.recipes[name].kind == "encoder" for name in order_recipes(settings)):
         return False
-    return learns_texts(settings) or bool(list_students(settings))
-
-
-def learns_texts(settings: Settings) -> bool:
-    """Return whether the main encoder itself learns from texts."""
-    encoders = settings.encoders
-    learns = encoders.source == "scratch" or encoders.adaptation.epochs > 0
-    return learns or encoders.vocabulary is not None
+    return settings.encoders.learns_texts() or bool(list_students(settings))
 
 
 def describe_student(name: str, settings: Settings) -> dict[str, object]:
@@ -198,13 +191,6 @@ def describe_texts(settings: Settings) -> dict[str, object]:
         "salt": settings.mixtures.salt,
         "jaccard": settings.mixtures.near_duplicate_jaccard,
     }
-
-
-def describe_encoder(settings: Settings) -> dict[str, object]:
-    """Return what the encoder depends on besides files, ready for JSON: its own source alone."""
-    encoders = settings.encoders
-    used = {"source", encoders.source, "texts", "vocabulary", "adaptation", "half", "seed"}
-    return encoders.model_dump(mode="json", include=used)
 
 
 def list_seeds(recipe: Recipe, settings: Settings) -> tuple[int, ...]:
@@ -288,7 +274,7 @@ def list_fold_questions(teacher: Cell, settings: Settings) -> list[Mixture]:
     return sorted({*asked, *(mixture for mixture in own if mixture.task not in tasks)})
 
 
-def find_start(cell: Cell, settings: Settings) -> Cell | None:
+def find_start_cell(cell: Cell, settings: Settings) -> Cell | None:
     """Return the cell whose model a cell's training starts from, None where it is the encoder."""
     origin = settings.recipes[cell.recipe].init_from
     if origin is None:
@@ -368,7 +354,7 @@ def describe_training(cell: Cell, settings: Settings) -> dict[str, object]:
         mode="json",
         exclude={"recipes", "task", "joint", "linear", "folds", "threads", "gpus"},
     )
-    start = find_start(cell, settings)
+    start = find_start_cell(cell, settings)
     return {
         **common,
         **optimisation,

@@ -12,7 +12,7 @@ from benchmarks.prepare import write_encoder
 
 from distilro.artifacts import read_json
 from distilro.modeling.heads import score_tokens
-from distilro.training.objectives import compute_gold_loss
+from distilro.training.losses import compute_gold_loss
 from tests.support import ROOT
 
 PLAN = Plan(

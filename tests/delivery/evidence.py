@@ -1,4 +1,4 @@
-"""Made-up files of evidence: comparisons, influence, calibration and loyalty, as stages write them.
+"""Made-up files of evidence, comparisons and all the others, as the stages write them.
 
 Values follow from places in a list, so that a test can tell what must stand on the page.
 """
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distilro.artifacts import write_json
 
-NAMES = ("comparisons", "influence", "calibration", "loyalty")
+NAMES = ("comparisons", "influence", "gaps", "calibration", "loyalty")
 
 
 def make_comparison(**changes):
@@ -111,8 +111,23 @@ def make_loyalty(**changes):
     return {**row, **changes}
 
 
+def make_gap(**changes):
+    """Return one row of gaps.json."""
+    row = {
+        "task": "emotion",
+        "recipe": "adversarial",
+        "scope": "emotion",
+        "reference": "zero_shot",
+        "reference_scope": "emotion",
+        "seed": 0,
+        "gap": 0.1,
+        "reference_gap": 0.3,
+    }
+    return {**row, **changes}
+
+
 def write_evidence(folder: Path) -> list[str]:
-    """Write the four files beside a made-up run and return the arguments that name them."""
+    """Write the five files beside a made-up run and return the arguments that name them."""
     tasks = {"emotion": "redv2", "sentiment": "laroseda", "topic": "moroco_vardial2019"}
     rows = [
         make_comparison(
@@ -139,6 +154,7 @@ def write_evidence(folder: Path) -> list[str]:
             "samples": 1000,
             "rows": [make_influence(), make_influence(**added)],
         },
+        "gaps": {"version": 1, "critics": 3, "rows": [make_gap(), make_gap(seed=1)]},
         "calibration": {
             "version": 1,
             "bins": 15,

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distilro.delivery.comparisons import VERDICTS, read_family
+from distilro.delivery.comparisons import read_family
 from distilro.delivery.inputs import Source
 from distilro.delivery.questions import (
     OTHER,
@@ -12,6 +12,7 @@ from distilro.delivery.questions import (
     describe_test_sets,
     group_questions,
 )
+from distilro.evaluation.verdicts import VERDICTS
 from tests.delivery.evidence import make_comparison, make_family
 
 

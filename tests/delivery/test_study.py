@@ -19,9 +19,9 @@ def list_sections(page):
 
 
 def test_a_reader_meets_answer_questions_noise_and_cost_in_this_order(page):
-    assert list_sections(page)[:11] == [
+    assert list_sections(page)[:12] == [
         "answer", "matrix", "question-english", "question-tasks", "question-other", "noise",
-        "influence", "loyalty", "calibration", "robustness", "cost",
+        "influence", "gaps", "loyalty", "calibration", "robustness", "cost",
     ]  # fmt: skip
 
 
@@ -42,7 +42,8 @@ def test_a_row_without_the_seeds_of_a_claim_is_marked(page):
     assert "3 are indications, not claims" in page.text
 
 
-def test_influence_loyalty_and_calibration_are_told(page):
+def test_influence_gaps_loyalty_and_calibration_are_told(page):
+    assert "smaller in 2 of 2 seeds" in page.text
     assert page.tables["Adding a dataset"][1][1][0] == "+0.020 ▲"
     assert page.tables["Loyalty of students to their teachers"][1][3][0] == "0.900"
     rows = page.tables["Calibration before and after temperature scaling"]
@@ -92,7 +93,7 @@ def test_a_file_that_was_not_made_is_said_not_to_be(tmp_path):
     run = write_run(tmp_path)
     assert main(run.list_arguments()) == 0
     text = Page((tmp_path / "report.html").read_text(encoding="utf-8")).text
-    for name in ("comparisons", "influence", "loyalty", "calibration"):
+    for name in ("comparisons", "influence", "gaps", "loyalty", "calibration"):
         assert f"Not made: {name}.json was not given to this page." in text
 
 

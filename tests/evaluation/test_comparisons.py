@@ -9,9 +9,6 @@ import scipy.stats
 
 from distilro.errors import DataError, SettingsError
 from distilro.evaluation.comparisons import (
-    HIGHER,
-    LOWER,
-    UNDECIDED,
     Effect,
     Pair,
     compare_family,
@@ -21,6 +18,7 @@ from distilro.evaluation.comparisons import (
 )
 from distilro.evaluation.runs import resample_runs
 from distilro.evaluation.statistics import Bootstrap
+from distilro.evaluation.verdicts import HIGHER, LOWER, UNDECIDED
 from tests.evaluation.studies import Study, make_predictions
 
 PAIR = Pair("sentiment", "new", "all", "old", "all")

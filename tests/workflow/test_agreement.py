@@ -36,7 +36,7 @@ SAMPLE = (
 )
 SAMPLE_MODULES = (
     "src/distilro/corpora/near_duplicates.py",
-    "src/distilro/training/objectives.py",
+    "src/distilro/training/losses.py",
     "src/distilro/delivery/svg.py",
 )
 # Settings whose change runs no job of their own phase here: unused ones, a recipe less, and how

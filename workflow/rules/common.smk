@@ -26,7 +26,7 @@ BENCHMARKS = f"benchmarks/{SETTINGS.scenario}"
 TASKS = list(SETTINGS.data.tasks)
 DATASETS = recipes.list_datasets(SETTINGS)
 CELLS = recipes.list_cells(SETTINGS)
-EVIDENCE = ["comparisons", "influence", "calibration", "loyalty"]
+EVIDENCE = ["comparisons", "influence", "gaps", "calibration", "loyalty"]
 COLLECTIONS = list(SETTINGS.encoders.texts.collections) if recipes.needs_texts(SETTINGS) else []
 # Datasets whose rows are kept out of the encoder's texts, beside those of the tasks.
 KEPT_OUT = [d for d in SETTINGS.encoders.texts.kept_out if recipes.needs_texts(SETTINGS)]
@@ -185,7 +185,7 @@ def training_inputs(wildcards):
         else:
             files += logits_files(teacher.recipe, teacher.scope, mixture)
             files += model_files(teacher.recipe, teacher.scope)
-    start = recipes.find_start(cell, SETTINGS)
+    start = recipes.find_start_cell(cell, SETTINGS)
     return files + (model_files(start.recipe, start.scope) if start else [])
 
 
@@ -283,6 +283,16 @@ def test_files_of(scope):
         for role in select_roles(ood=datasets["ood"] is not None)
     ]
     return list(dict.fromkeys(files))
+
+
+def gap_inputs():
+    """Name the models in whose features a gap is measured, and the texts it is measured on."""
+    described = evidence.describe_gaps(SETTINGS)
+    cells = [(pair["recipe"], pair["scope"]) for pair in described["pairs"]]
+    cells += [(pair["reference"], pair["reference_scope"]) for pair in described["pairs"]]
+    models = [file for cell in dict.fromkeys(cells) for file in model_files(*cell)]
+    names = [name for datasets in described["texts"].values() for name in datasets.values()]
+    return models + [f"data/prepared/{name}/valid.parquet" for name in names]
 
 
 def mixture_settings(wildcards):

@@ -36,6 +36,7 @@ rule report:
         ],
         comparisons=f"{RESULTS}/comparisons.json",
         influence=f"{RESULTS}/influence.json",
+        gaps=f"{RESULTS}/gaps.json",
         calibration=f"{RESULTS}/calibration.json",
         loyalty=f"{RESULTS}/loyalty.json",
         flow="workflow/report/flow.json",
@@ -58,7 +59,7 @@ rule report:
         f" --benchmarks {BENCHMARKS}"
         " --matrix {input.matrix}"
         " --audit {input.audit} --summaries {input.summaries} --registry data/registry"
-        " --comparisons {input.comparisons} --influence {input.influence}"
+        " --comparisons {input.comparisons} --influence {input.influence} --gaps {input.gaps}"
         " --calibration {input.calibration} --loyalty {input.loyalty} --configs {input.configs}"
         " --cards {input.cards} --mixtures {input.mixtures} --settings {params.settings:q}"
         " --dag {input.flow}"

@@ -19,7 +19,7 @@ rule encoders:
 
 rule encoder:
     input:
-        texts=texts_files()[:1] if recipes.learns_texts(SETTINGS) else [],
+        texts=texts_files()[:1] if SETTINGS.encoders.learns_texts() else [],
         folder=encoder_sources(),
         code=code("encoder"),
     output:
@@ -32,7 +32,7 @@ rule encoder:
     resources:
         gpu=SETTINGS.training.gpus,
     params:
-        settings=as_json(recipes.describe_encoder(SETTINGS)),
+        settings=as_json(SETTINGS.encoders.describe()),
         texts=lambda wildcards, input: f" --texts {input.texts}" if input.texts else "",
     message:
         "Making the encoder"

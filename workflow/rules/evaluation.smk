@@ -3,7 +3,7 @@
 REQUIRES  results/<scenario>/models, results/<scenario>/mixtures/audit.parquet, data/prepared
 MAKES     results/<scenario>/predictions/<recipe>/<scope>/seed<k>/<task>.parquet
           results/<scenario>/scores/<recipe>.parquet, results/<scenario>/matrix.{parquet,csv,md}
-          results/<scenario>/{comparisons,influence,calibration,loyalty}.json
+          results/<scenario>/{comparisons,influence,gaps,calibration,loyalty}.json
 
 A file of predictions holds every test set of a task by its role (src/distilro/roles.py).
 """
@@ -202,3 +202,26 @@ rule loyalty:
     shell:
         "distilro loyalty --settings {params.settings:q} --predictions {input.predictions}"
         " --out {output.loyalty} 2> {log}"
+
+
+rule language_gap:
+    input:
+        measured=gap_inputs(),
+        code=code("language_gap"),
+    output:
+        gaps=f"{RESULTS}/gaps.json",
+    log:
+        f"{LOGS}/language_gap.log",
+    benchmark:
+        f"{BENCHMARKS}/language_gap.tsv"
+    threads: SETTINGS.training.threads
+    resources:
+        gpu=SETTINGS.training.gpus,
+    params:
+        settings=as_json(evidence.describe_gaps(SETTINGS)),
+    message:
+        "Measuring how far apart the languages lie"
+    shell:
+        "distilro language-gap --settings {params.settings:q} --prepared data/prepared"
+        f" --results {RESULTS} --out {{output.gaps}}"
+        " --gpus {resources.gpu} --threads {threads} 2> {log}"

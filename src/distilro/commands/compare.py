@@ -9,12 +9,13 @@ from typing import Annotated
 from pydantic import Field
 
 from distilro.artifacts import write_json
-from distilro.evaluation.comparisons import UNDECIDED, Pair, compare_family
+from distilro.evaluation.comparisons import Pair, compare_family
 from distilro.evaluation.hypotheses import count_resamples
 from distilro.evaluation.influence import PlainCell, measure_influence
 from distilro.evaluation.predictions import read_official
 from distilro.evaluation.runs import resample_runs
 from distilro.evaluation.statistics import Bootstrap
+from distilro.evaluation.verdicts import UNDECIDED
 from distilro.sections import Count, Name, Scope, Section
 from distilro.settings import EvaluationSettings, check_section
 

@@ -34,9 +34,6 @@ from distilro.training.pretraining import adapt_encoder
 
 logger = logging.getLogger(__name__)
 
-# Settings that matter whatever the source.
-_USED = {"source", "texts", "vocabulary", "adaptation", "half", "seed"}
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -75,7 +72,7 @@ def _make_encoder(settings: EncoderSettings, arguments: argparse.Namespace, devi
         origin = {**origin, "vocabulary": transfer_vocabulary(model, old, tokenizer)}
     added = add_token_rows(model, tokenizer)
     read = hash_file(arguments.texts) if texts else None
-    used = settings.model_dump(mode="json", include={*_USED, settings.source})
+    used = settings.describe()
     fingerprint = hash_json(
         {
             "settings": used,
@@ -109,8 +106,7 @@ def _make_encoder(settings: EncoderSettings, arguments: argparse.Namespace, devi
 
 def _read_texts(path: Path | None, settings: EncoderSettings) -> list[str]:
     """Return the distinct texts, sorted; none where nothing is learned from them."""
-    needed = settings.source == "scratch" or settings.vocabulary or settings.adaptation.epochs > 0
-    if not needed:
+    if not settings.learns_texts():
         return []
     if path is None:
         raise SettingsError(

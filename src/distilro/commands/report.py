@@ -21,7 +21,7 @@ from distilro.delivery.svg import render_alone
 from distilro.errors import SettingsError
 from distilro.settings import Settings, check_section
 
-EVIDENCE = ("comparisons", "influence", "calibration", "loyalty")
+EVIDENCE = ("comparisons", "influence", "gaps", "calibration", "loyalty")
 TEMPLATE = Path("workflow/report/template.html")
 
 

@@ -25,7 +25,7 @@ VERSION = 1
 logger = logging.getLogger(__name__)
 
 
-class TextsSettings(Section):
+class JoinSettings(Section):
     """Which texts are joined; fields as in params.yaml, datasets by name."""
 
     training: tuple[Name, ...] = Field(description="Datasets whose training rows are read.")
@@ -39,7 +39,7 @@ class TextsSettings(Section):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the stage."""
-    parser.add_argument("--settings", required=True, help="JSON of TextsSettings")
+    parser.add_argument("--settings", required=True, help="JSON of JoinSettings")
     parser.add_argument("--passages", nargs="*", type=Path, default=[], help="of each collection")
     parser.add_argument("--prepared", required=True, type=Path, help="folder of prepared datasets")
     parser.add_argument("--audit", required=True, type=Path, help="Parquet file of the audit")
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Draw, join and audit; write the texts and then what was counted."""
-    settings = check_section(TextsSettings, arguments.settings)
+    settings = check_section(JoinSettings, arguments.settings)
     parts = [_draw(read_passages(path), settings) for path in arguments.passages]
     parts += _read_training(arguments, settings.training)
     joined = Passages.join(parts)
@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
     logger.info("%d texts, %d left out: they touch evaluation rows", len(kept), len(touched))
 
 
-def _draw(passages: Passages, settings: TextsSettings) -> Passages:
+def _draw(passages: Passages, settings: JoinSettings) -> Passages:
     """Return a collection's passages in hash order, up to its most words."""
     if not len(passages):
         return passages

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 
 from distilro.delivery.answer import format_metric
 from distilro.delivery.comparisons import (
-    HIGHER,
-    LOWER,
     Comparison,
     Family,
     group_test_sets,
@@ -25,6 +23,7 @@ from distilro.delivery.tables import (
     write_signed,
     write_words,
 )
+from distilro.evaluation.verdicts import HIGHER, LOWER
 
 _SIGNS = {HIGHER: "▲", LOWER: "▼"}
 _MISSING = Cell("–", kind="missing")

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 
 from distilro.delivery.inputs import Source
 from distilro.errors import ExportError
-
-HIGHER, LOWER, SAME = "higher", "lower", "not distinguishable"
-VERDICTS = (HIGHER, LOWER, SAME)
+from distilro.evaluation.verdicts import VERDICTS
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,8 @@ def _measure_cell(cell: Cell, settings: Settings, datasets: Datasets) -> Workloa
         )
         for task in tasks
     )
-    forward = valid * schedule.epochs * len(recipe.stages)
+    folds = _count_folds(cell, settings)
+    forward = valid * schedule.epochs * len(recipe.stages) * (1 + folds)
     forward += _count_answers(cell, settings, datasets) + _count_predictions(
         tasks, settings, datasets
     )
@@ -165,7 +166,6 @@ def _measure_cell(cell: Cell, settings: Settings, datasets: Datasets) -> Workloa
     if recipe.adversary is not None:
         steps = math.ceil(trained / schedule.batch_examples)
         forward += steps * recipe.adversary.steps * 2 * recipe.adversary.batch_examples
-    folds = _count_folds(cell, settings)
     # Each of k folds leaves one part out, hence k - 1 times the rows in all.
     trained += trained * max(0, folds - 1)
     return Workload(

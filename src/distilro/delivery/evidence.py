@@ -20,6 +20,7 @@ from distilro.delivery.comparisons import Family, group_test_sets, read_family
 from distilro.delivery.costs import build_costs
 from distilro.delivery.forest import Forest, draw_forest
 from distilro.delivery.influence import build_influence, describe_influence, read_influences
+from distilro.delivery.language_gap import build_gaps, describe_gaps, read_gaps
 from distilro.delivery.ledger import build_ledger, build_paretos
 from distilro.delivery.loyalty import build_loyalty, describe_loyalty
 from distilro.delivery.pareto import draw_pareto
@@ -49,6 +50,7 @@ def describe_evidence(study: Study, draw: Draw) -> dict[str, Any]:
     return {
         **_describe_comparisons(study, draw),
         "influence": _describe_influence(study),
+        "gaps": _describe_gaps(study),
         "loyalty": _describe_loyalty(study),
         "calibration": _describe_calibration(study, draw),
         "robustness": {
@@ -114,6 +116,13 @@ def _describe_influence(study: Study) -> dict[str, Any] | None:
         return None
     cells = read_influences(study.evidence.influence)
     return {"answer": describe_influence(cells), "tables": build_influence(cells)}
+
+
+def _describe_gaps(study: Study) -> dict[str, Any] | None:
+    if study.evidence.gaps is None:
+        return None
+    gaps = read_gaps(study.evidence.gaps)
+    return {"answer": describe_gaps(gaps), "tables": build_gaps(gaps)}
 
 
 def _describe_loyalty(study: Study) -> dict[str, Any] | None:

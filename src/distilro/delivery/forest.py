@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from distilro.delivery.comparisons import HIGHER, LOWER, SAME, Comparison, name_rows
+from distilro.delivery.comparisons import Comparison, name_rows
 from distilro.delivery.svg import (
     DOWN,
     Scale,
@@ -23,6 +23,7 @@ from distilro.delivery.svg import (
     write_tick,
 )
 from distilro.delivery.tables import write_interval, write_signed
+from distilro.evaluation.verdicts import HIGHER, LOWER, UNDECIDED
 
 WIDTH = 360
 _ROW = 27
@@ -30,7 +31,7 @@ _HEAD = 38
 _AXIS = 38
 _LEGEND = 52
 _NAMES = 150  # most pixels for the names
-_SHAPES = {HIGHER: ("triangle", "s0"), LOWER: (DOWN, "s1"), SAME: ("circle", "s5")}
+_SHAPES = {HIGHER: ("triangle", "s0"), LOWER: (DOWN, "s1"), UNDECIDED: ("circle", "s5")}
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _draw_row(parent: Element, row: Comparison, name: str, scale: Scale, y: floa
     if math.isfinite(row.low) and math.isfinite(row.high):
         ends = {"x1": scale.place(row.low), "x2": scale.place(row.high)}
         add(group, "line", y1=y, y2=y, class_=f"series {colour}", **ends)
-    filling = "" if row.claim and row.verdict != SAME else " outlined"
+    filling = "" if row.claim and row.verdict != UNDECIDED else " outlined"
     draw_marker(group, shape, scale.place(row.difference), y, f"series {colour}{filling}", size=4)
 
 
@@ -111,7 +112,7 @@ def _describe(row: Comparison, name: str) -> str:
 def _draw_legend(parent: Element, y: float) -> None:
     x = 10.0
     for verdict, (shape, colour) in _SHAPES.items():
-        class_ = f"series {colour}{' outlined' if verdict == SAME else ''}"
+        class_ = f"series {colour}{' outlined' if verdict == UNDECIDED else ''}"
         draw_marker(parent, shape, x + 5, y - 4, class_, size=4)
         add(parent, "text", verdict, x=x + 14, y=y)
         x += 28 + measure_text(verdict)

@@ -29,7 +29,9 @@ from distilro.delivery.tables import write_seconds
 from distilro.errors import ExportError
 
 COPIED = ("matrix.csv", "matrix.svg", "report.html")
-COPIED_WHERE_FOUND = ("comparisons.json", "influence.json", "calibration.json", "loyalty.json")
+COPIED_WHERE_FOUND = tuple(
+    f"{name}.json" for name in ("comparisons", "influence", "gaps", "calibration", "loyalty")
+)
 EXPECTED = "expected.json"
 
 _PREFORMATTED = re.compile(r"<pre[^>]*>(.*?)</pre>", re.DOTALL)

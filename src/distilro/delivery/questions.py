@@ -9,9 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from distilro.delivery.comparisons import (
-    HIGHER,
-    LOWER,
-    SAME,
     Comparison,
     Family,
     find_highest,
@@ -20,6 +17,7 @@ from distilro.delivery.comparisons import (
 )
 from distilro.delivery.inputs import Source
 from distilro.delivery.tables import count_nouns, write_names, write_signed
+from distilro.evaluation.verdicts import HIGHER, LOWER, UNDECIDED
 
 QUESTIONS = {
     "english": "Does English data help?",
@@ -63,7 +61,7 @@ def answer_question(rows: Sequence[Comparison]) -> str:
     rest = len(rows) - sum(counts.values())
     return (
         f"Of {count_nouns(len(rows), 'comparison')} of a recipe with its reference on a task, "
-        f"{counts[HIGHER]} came out higher, {counts[LOWER]} lower, and {rest} {SAME}."
+        f"{counts[HIGHER]} came out higher, {counts[LOWER]} lower, and {rest} {UNDECIDED}."
     )
 
 
@@ -106,7 +104,7 @@ def describe_sizes(rows: Sequence[Comparison], parameters: Mapping[Model, float]
 
 def _describe_test_set(rows: Sequence[Comparison]) -> str:
     names = name_rows(rows)
-    same = sum(row.verdict == SAME for row in rows)
+    same = sum(row.verdict == UNDECIDED for row in rows)
     sentences = [
         f"Higher than the reference: {_list_named(rows, names, HIGHER)}.",
         f"Lower: {_list_named(rows, names, LOWER)}.",

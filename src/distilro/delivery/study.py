@@ -20,6 +20,7 @@ class Evidence:
 
     comparisons: Source | None = None
     influence: Source | None = None
+    gaps: Source | None = None
     calibration: Source | None = None
     loyalty: Source | None = None
 

@@ -2,7 +2,8 @@
 
 A cell reads its data once for all its models. How a model begins, what it minimises and what is
 kept of it is decided here from the recipe; how it learns is the engine's matter. Which score
-chooses the best epoch comes as an argument. A training that is stopped leaves a checkpoint.
+chooses the best epoch comes as an argument. A training that is stopped leaves a checkpoint (see
+`cell_checkpoints`).
 """
 
 import logging
@@ -16,9 +17,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from distilro.artifacts import hash_file, hash_json, read_json
-from distilro.cards import list_versions
+from distilro.artifacts import hash_file
 from distilro.corpora.examples import Task
+from distilro.distillation.cell_checkpoints import CellCheckpoints, identify_cell, name_model
 from distilro.distillation.cell_data import CellData, HeldOut, Reader
 from distilro.distillation.cell_settings import CellPlaces, CellSettings, Machine
 from distilro.distillation.folds import check_folds
@@ -29,7 +30,6 @@ from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.tokenization import load_tokenizer
 from distilro.recipes import name_stage
 from distilro.training.batches import BatchLimits
-from distilro.training.checkpoints import Checkpoints
 from distilro.training.engine import Goal, LoopSettings, Training, train_classifier
 
 ScoreLogits = Callable[[Task, np.ndarray, np.ndarray, np.ndarray], float]
@@ -65,7 +65,6 @@ class CellTrainer:
         self.settings, self.places, self.machine = settings, places, machine
         self.score_logits = score_logits
         self.resumed: dict[str, int] = {}  # training -> step that it went on from
-        self._opened: list[Checkpoints] = []
         began = time.perf_counter()
         self.tokenizer = load_tokenizer(self._find_tokenizer())
         self.objectives = ObjectiveParts(settings, places, machine, self.tokenizer)
@@ -77,7 +76,9 @@ class CellTrainer:
             for task, dataset in settings.validation.items()
         }
         self.tasks = [self.valid[task].examples.task for task in settings.tasks]
-        self.identity = self._identify()
+        validation = {task: part.file_hash for task, part in self.valid.items()}
+        self.identity = identify_cell(settings, places, machine, self.data, validation)
+        self.checkpoints = CellCheckpoints(settings, places, self.data, self.identity)
         self.loading_seconds = time.perf_counter() - began  # of data and models
 
     def train(self, seed: int, fold: int | None = None) -> Trained:
@@ -101,7 +102,7 @@ class CellTrainer:
                 data,
                 self._describe_loop(seed),
                 Goal(self._score, self.objectives.build(classifier, data, seed, targets)),
-                checkpoints=self._open_checkpoints(seed, fold, number),
+                checkpoints=self.checkpoints.open(seed, fold, number),
                 workers=machine.workers,
             )
             self._report(seed, fold, stage, training)
@@ -156,8 +157,7 @@ class CellTrainer:
     def clear_checkpoints(self) -> None:
         """Remove what was kept for another time: what all trainings were for is written."""
         if self.machine.workers.rank == 0:
-            for checkpoints in self._opened:
-                checkpoints.clear()
+            self.checkpoints.clear()
 
     @cached_property
     def _folds(self) -> dict[tuple[str, str], np.ndarray]:
@@ -177,45 +177,6 @@ class CellTrainer:
         if start is None:
             return self.places.encoder
         return find_start(start, self.places.results, self.settings.seeds[0])
-
-    def _open_checkpoints(self, seed: int, fold: int | None, stage: int) -> Checkpoints:
-        places = self.places
-        folder = places.results / "checkpoints" / places.recipe / places.scope
-        identity = {
-            **self.identity,
-            "teachers": self.data.list_teacher_weights(seed),
-            "start": self._identify_start(seed),
-            "seed": seed,
-            "fold": fold,
-            "stage": stage,
-        }
-        checkpoints = Checkpoints(
-            folder / f"{_name_model(seed, fold)}-stage{stage}",
-            hash_json(identity),
-            seconds=places.checkpoint_seconds,
-        )
-        self._opened.append(checkpoints)
-        return checkpoints
-
-    def _identify_start(self, seed: int) -> str | None:
-        start = self.settings.start
-        if start is None:
-            return None
-        return read_json(find_start(start, self.places.results, seed) / "card.json")["weights"]
-
-    def _identify(self) -> dict:
-        """Return all that the weights depend on, but for seed, stage, teachers and start."""
-        encoder = self.places.encoder
-        return {
-            "settings": self.settings.model_dump(mode="json", exclude={"seeds"}),
-            "precision": self.machine.precision,
-            "packed": self.machine.packed,
-            "encoder": hash_file(encoder / "model.safetensors"),
-            "encoder_tokenizer": hash_file(encoder / "tokenizer.json"),
-            "mixtures": self.data.list_hashes(),
-            "validation": {task: part.file_hash for task, part in self.valid.items()},
-            "versions": list_versions(),
-        }
 
     def _score(self, classifier: nn.Module) -> Mapping[str, float]:
         scores = {}
@@ -242,7 +203,7 @@ class CellTrainer:
         )
 
     def _report(self, seed: int, fold: int | None, stage: str, training: Training) -> None:
-        model = _name_model(seed, fold)
+        model = name_model(seed, fold)
         if training.resumed_at:
             self.resumed[f"{model}/{stage}"] = training.resumed_at
         logger.info(
@@ -250,10 +211,6 @@ class CellTrainer:
             *(self.places.recipe, self.places.scope, model, stage, training.best_score),
             *(training.best_step, training.steps, training.seconds),
         )
-
-
-def _name_model(seed: int, fold: int | None) -> str:
-    return f"seed{seed}" if fold is None else f"seed{seed}-fold{fold}"
 
 
 def _find_kept_scores(training: Training) -> dict[str, float]:

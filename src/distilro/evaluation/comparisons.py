@@ -31,8 +31,7 @@ from distilro.evaluation.hypotheses import (
     find_student_quantile,
 )
 from distilro.evaluation.runs import Runs, RunsKey
-
-HIGHER, LOWER, UNDECIDED = "higher", "lower", "not distinguishable"
+from distilro.evaluation.verdicts import HIGHER, LOWER, UNDECIDED
 
 
 @dataclass(frozen=True, order=True)

@@ -1,1 +1,1 @@
-"""Training: objectives, task sampling, batches and the loop."""
+"""Training: losses, task sampling, batches and the loop."""

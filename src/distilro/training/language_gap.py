@@ -28,7 +28,7 @@ _LEARNING_RATE = 5.0e-3
 _BATCH_TEXTS = 128  # of each language in a step
 _FITTED_SHARE = 0.5  # of each language's texts; the rest are measured on
 _FEWEST_TEXTS = 4
-_SMALLEST_DEVIATION = 1e-6  # relative to the largest; below it an axis is constant but for rounding
+_SMALLEST_DEVIATION = 1e-6  # of the largest value; below it an axis is constant but for rounding
 
 
 def pool_features(
@@ -157,7 +157,8 @@ def _find_scale(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.
     centre = sum(part.mean(axis=0) for part in parts) / len(parts)
     variance = sum(((part - centre) ** 2).mean(axis=0) for part in parts) / len(parts)
     deviation = np.sqrt(variance)
-    constant = deviation <= _SMALLEST_DEVIATION * deviation.max()
+    largest = max(np.abs(part).max() for part in parts)
+    constant = deviation <= _SMALLEST_DEVIATION * largest
     return centre, np.where(constant, 1.0, deviation) * sqrt(source.shape[1])
 
 

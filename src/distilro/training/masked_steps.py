@@ -151,14 +151,14 @@ class _MaskedWork:
         goal: MaskedGoal,
     ) -> None:
         self.model, self.tokens, self.plan = model, tokens, plan
-        self.goal, self.seed = goal, goal.steps.seed
+        self.goal = goal
         self.vocabulary = read_vocabulary(tokenizer)
         self.total_steps, self.size_setting = len(plan), goal.size_setting
         self.losses: list[Tensor] = []  # one per step
 
     def compute_loss(self, step: int) -> Tensor:
         """Return the weighed sum of the step's mean losses."""
-        rng = np.random.default_rng((self.seed, _MASK_STREAM, step))
+        rng = np.random.default_rng((self.goal.steps.seed, _MASK_STREAM, step))
         weights = self.goal.weights
         parts = self._compute_parts(self.plan[step], rng)
         means = [weights[name] * losses.mean() for name, losses in parts.items() if weights[name]]
@@ -190,7 +190,7 @@ class _MaskedWork:
         counts: dict[str, int] = {}
         with torch.inference_mode():
             for number, batch in enumerate(cut_by_tokens(by_length, lengths, batch_tokens)):
-                rng = np.random.default_rng((self.seed, _HELD_OUT_STREAM, number))
+                rng = np.random.default_rng((self.goal.steps.seed, _HELD_OUT_STREAM, number))
                 for name, losses in self._compute_parts(batch, rng).items():
                     sums[name] = sums.get(name, 0.0) + float(losses.double().sum())
                     counts[name] = counts.get(name, 0) + len(losses)

@@ -3,7 +3,7 @@
 An objective turns a batch into one loss per example, in this order: gold labels (or votes beside
 them), mixed with the teachers' answers by the clock, plus an alignment with a teacher's states,
 weighed by task. An adversary adds a term that belongs to the batch as a whole. The formulas stand
-in `objectives`, `alignment`, `adversary` and `weighting`; this module only joins them.
+in `losses`, `alignment`, `adversary` and `weighting`; this module only joins them.
 
 Axes: B examples of a batch, L labels, H width of a pooled vector.
 """
@@ -18,7 +18,7 @@ from distilro.modeling.heads import Classifier
 from distilro.training.adversary import Adversary
 from distilro.training.alignment import Alignment
 from distilro.training.epochs import LaidOutBatch
-from distilro.training.objectives import (
+from distilro.training.losses import (
     compute_gold_loss,
     compute_teacher_loss,
     compute_teacher_weight,

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distilro.training.objectives import (
+from distilro.training.losses import (
     compute_gold_loss,
     compute_teacher_loss,
     compute_teacher_weight,
