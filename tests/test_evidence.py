@@ -89,7 +89,8 @@ def test_the_stages_understand_what_they_are_told(scenario):
     loyalty = evidence.describe_loyalty(settings)
     assert len(check_section(LoyaltySettings, loyalty).pairs) == len(loyalty["pairs"])
     gaps = evidence.describe_gaps(settings)
-    assert len(check_section(GapSettings, gaps).pairs) == len(gaps["pairs"]) > 0
+    assert len(check_section(GapSettings, gaps).pairs) == len(gaps["pairs"])
+    assert bool(gaps["pairs"]) == ("adversarial" in order_recipes(settings))
 
 
 def test_what_knows_no_seeds_is_named():
@@ -166,17 +167,25 @@ def test_a_smaller_student_is_held_against_the_model_that_it_was_made_from_too()
     assert list_teachers("compact") == {("annealed", "all")}
 
 
-def test_a_gap_is_asked_for_where_a_critic_was_and_on_rows_that_nobody_learned():
-    settings = build_settings("study", training={"recipes": ["adversarial", "multi"]})
+def test_a_gap_is_asked_for_where_an_adversary_was_and_of_its_reference():
+    joint = {"extends": "adversarial_labelled", "scope": "all"}
+    settings = build_settings(
+        "study", recipes={"joint": joint}, training={"recipes": ["joint", "multi"], "seeds": [0, 4]}
+    )
     gaps = evidence.describe_gaps(settings)
-    asked = [(row["recipe"], row["reference"], row["scope"]) for row in gaps["pairs"]]
-    assert asked == [("adversarial", "zero_shot", task) for task in TASKS]
+    assert gaps["seeds"] == [0, 4]
     assert gaps["texts"]["emotion"] == {"en": "carer", "ro": "redv2"}
+    assert gaps["pairs"] == [
+        {
+            **{"task": task, "recipe": "joint", "scope": "all"},
+            **{"reference": "single_mixed", "reference_scope": task},
+        }
+        for task in TASKS
+    ]
 
 
-def test_a_linear_reference_has_no_features_to_ask():
-    recipe = {"extends": "adversarial", "reference": "linear"}
+@pytest.mark.parametrize("reference", ["linear", "adversarial"])
+def test_a_reference_without_features_or_with_an_adversary_tells_no_gap(reference):
+    recipe = {"extends": "adversarial", "reference": reference}
     settings = build_settings("study", recipes={"a": recipe}, training={"recipes": ["a"]})
-    assert evidence.describe_gaps(settings) == {
-        "seeds": list(settings.training.seeds), "texts": {}, "pairs": []
-    }  # fmt: skip
+    assert "a" not in {row["recipe"] for row in evidence.describe_gaps(settings)["pairs"]}

@@ -17,6 +17,7 @@ from distilro.corpora.perturbations import TYPO_MIN_LETTERS, TYPO_RATE
 from distilro.corpora.registry import list_datasets, load_dataset
 from distilro.delivery.flow import draw_flow
 from distilro.delivery.inputs import read_flow
+from distilro.delivery.study import EVIDENCE
 from distilro.delivery.svg import render_alone
 from distilro.evaluation import comparisons
 from distilro.evaluation.hypotheses import POWER
@@ -40,7 +41,6 @@ from tests.support import ROOT, read_params
 # What runs make: never in a fresh clone, and so not to be looked for.
 MADE = [".venv", "dvc.lock", "data/raw/*", "data/prepared/*", "results/<scenario>/*", "logs/*"]
 MADE += ["results/embedded/report.html", "expected.json"]
-EVIDENCE = ("comparisons", "influence", "gaps", "calibration", "loyalty")
 MADE += [f"{name}.json" for name in EVIDENCE]
 
 

@@ -52,15 +52,15 @@ def describe_loyalty(settings: Settings) -> dict[str, object]:
 def describe_gaps(settings: Settings) -> dict[str, object]:
     """Return in whose features the gap between languages is measured, ready for JSON.
 
-    Each neural recipe with an adversary is set beside its reference, on each of its tasks; the
-    texts are the validation rows, which neither of them learned.
+    Each recipe with an adversary is set beside its reference, where that is a neural one without
+    an adversary, on each of its tasks.
     """
     pairs = [
         row
         for name in order_recipes(settings)
         if settings.recipes[name].adversary is not None
         for row in _compare(name, settings)
-        if settings.recipes[row["reference"]].kind == "encoder"
+        if _has_features_untouched(settings.recipes[row["reference"]])
     ]
     datasets = {row["task"]: settings.data.tasks[row["task"]] for row in pairs}
     return {
@@ -68,6 +68,10 @@ def describe_gaps(settings: Settings) -> dict[str, object]:
         "texts": {task: {"en": each.en, "ro": each.ro} for task, each in datasets.items()},
         "pairs": pairs,
     }
+
+
+def _has_features_untouched(recipe: Recipe) -> bool:
+    return recipe.kind == "encoder" and recipe.adversary is None
 
 
 def _list_origins(recipe: Recipe) -> list[str]:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from distilro.artifacts import write_json
 
-NAMES = ("comparisons", "influence", "gaps", "calibration", "loyalty")
-
 
 def make_comparison(**changes):
     """Return one row of comparisons.json."""
@@ -120,8 +118,9 @@ def make_gap(**changes):
         "reference": "zero_shot",
         "reference_scope": "emotion",
         "seed": 0,
-        "gap": 0.1,
-        "reference_gap": 0.3,
+        "texts": {"en": 2000, "ro": 543},
+        "gaps": [0.05, 0.1, 0.15],
+        "reference_gaps": [0.3, 0.3, 0.3],
     }
     return {**row, **changes}
 

@@ -15,9 +15,10 @@ from distilro.distillation.logits import read_logits, write_logits
 from distilro.distillation.teachers import identify_teacher, name_logits
 from distilro.encoder_settings import ScratchSettings
 from distilro.modeling.encoders import build_masked_model, save_encoder
+from distilro.modeling.features import pool_features
 from distilro.modeling.heads import load_classifier
+from distilro.modeling.language_gap import measure_gap
 from distilro.modeling.tokenization import encode, train_tokenizer
-from distilro.training.language_gap import measure_gap, pool_features
 from tests.commands.test_train_linear import SETTINGS as LINEAR
 from tests.faults.cells import SETTINGS
 from tests.support import build_settings

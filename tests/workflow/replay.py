@@ -17,10 +17,16 @@ from tests.support import ROOT, read_params
 
 TASKS = ("emotion", "sentiment")
 BOTH = [{"ro": 1.0, "en": 1.0}]
-# A teacher of each kind: one that saw the rows, and one whose folds did not.
+# A teacher of each kind: one that saw the rows, and one whose folds did not. And an adversary.
 RECIPES = {
     "linear": {"kind": "linear"},
     "single_mixed": {"reference": "linear", "stages": BOTH},
+    "adversarial": {
+        "tasks": ["emotion"],
+        "reference": "single_mixed",
+        "stages": BOTH,
+        "adversary": {"target": {"ro": 1.0}, "steps": 1, "many_steps": 1, "clip": 0.01},
+    },
     "annealed": {
         "scope": "all",
         "reference": "single_mixed",

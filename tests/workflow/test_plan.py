@@ -60,7 +60,7 @@ def test_a_fresh_copy_plans_every_phase(fresh):
     jobs = fresh.plan()
     assert {"fetch", "prepare", "audit", "mix", "encoder", "train", "train_linear"} <= set(jobs)
     assert {"logits", "predict", "predict_joint", "score", "matrix", "report"} <= set(jobs)
-    assert jobs["train"] == 4  # a teacher for each of two tasks, a joint student, one of folds
+    assert jobs["train"] == 5  # a teacher for each of two tasks, an adversary, two students
     assert (jobs["logits"], jobs["folds_linear"]) == (2, 1)
 
 

@@ -13,6 +13,7 @@ import time
 import psutil
 import pytest
 
+from distilro.delivery.study import EVIDENCE
 from tests.workflow.replay import Replay, copy_project
 
 pytestmark = pytest.mark.workflow
@@ -115,11 +116,11 @@ def test_killed_and_resumed_the_weights_are_those_of_an_undisturbed_run(replay, 
     cards = sorted(
         path.relative_to(second.folder) for path in (second.folder / "results").rglob("card.json")
     )
-    # Two linear models, the folds of one, two teachers, two students, the encoder.
-    assert len(cards) == 8
+    # Two linear models, the folds of one, two teachers, an adversary, two students, the encoder.
+    assert len(cards) == 9
     for card in cards:
         assert (second.folder / card).read_bytes() == (replay.folder / card).read_bytes()
-    for name in ("matrix.csv", "comparisons.json", "calibration.json", "loyalty.json"):
+    for name in ("matrix.csv", *(f"{name}.json" for name in EVIDENCE)):
         table = f"results/embedded/{name}"
         assert (second.folder / table).read_bytes() == (replay.folder / table).read_bytes()
 

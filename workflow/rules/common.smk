@@ -26,6 +26,7 @@ BENCHMARKS = f"benchmarks/{SETTINGS.scenario}"
 TASKS = list(SETTINGS.data.tasks)
 DATASETS = recipes.list_datasets(SETTINGS)
 CELLS = recipes.list_cells(SETTINGS)
+GAPS = evidence.describe_gaps(SETTINGS)
 EVIDENCE = ["comparisons", "influence", "gaps", "calibration", "loyalty"]
 COLLECTIONS = list(SETTINGS.encoders.texts.collections) if recipes.needs_texts(SETTINGS) else []
 # Datasets whose rows are kept out of the encoder's texts, beside those of the tasks.
@@ -287,11 +288,10 @@ def test_files_of(scope):
 
 def gap_inputs():
     """Name the models in whose features a gap is measured, and the texts it is measured on."""
-    described = evidence.describe_gaps(SETTINGS)
-    cells = [(pair["recipe"], pair["scope"]) for pair in described["pairs"]]
-    cells += [(pair["reference"], pair["reference_scope"]) for pair in described["pairs"]]
+    cells = [(pair["recipe"], pair["scope"]) for pair in GAPS["pairs"]]
+    cells += [(pair["reference"], pair["reference_scope"]) for pair in GAPS["pairs"]]
     models = [file for cell in dict.fromkeys(cells) for file in model_files(*cell)]
-    names = [name for datasets in described["texts"].values() for name in datasets.values()]
+    names = [name for datasets in GAPS["texts"].values() for name in datasets.values()]
     return models + [f"data/prepared/{name}/valid.parquet" for name in names]
 
 

@@ -216,9 +216,9 @@ rule language_gap:
         f"{BENCHMARKS}/language_gap.tsv"
     threads: SETTINGS.training.threads
     resources:
-        gpu=SETTINGS.training.gpus,
+        gpu=SETTINGS.training.gpus if GAPS["pairs"] else 0,
     params:
-        settings=as_json(evidence.describe_gaps(SETTINGS)),
+        settings=as_json(GAPS),
     message:
         "Measuring how far apart the languages lie"
     shell:

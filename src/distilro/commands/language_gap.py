@@ -1,8 +1,8 @@
-"""Measure how far apart the languages lie in the features of models with and without a critic."""
+"""Measure how far apart the languages lie in the features of recipes with an adversary."""
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -14,17 +14,20 @@ from distilro.artifacts import write_json
 from distilro.cards import record_run
 from distilro.corpora.examples import read_examples
 from distilro.devices import add_device_arguments, claim_device
+from distilro.errors import DataError
+from distilro.modeling.features import pool_features
 from distilro.modeling.heads import load_classifier
+from distilro.modeling.language_gap import measure_gap
 from distilro.modeling.precision import choose_device
 from distilro.modeling.tokenization import encode
 from distilro.progress import show_progress
 from distilro.settings import Section, check_section
-from distilro.training.language_gap import measure_gap, pool_features
 
 VERSION = 1
-CRITICS = 3  # of different halves and first weights; their mean is the gap
+CRITICS = 3  # each of other first weights, learning from another half of the texts
 
 Model = tuple[str, str, str, int]  # recipe, scope, task, seed
+Texts = Mapping[str, Mapping[str, Sequence[str]]]  # task -> language -> texts
 
 logger = logging.getLogger(__name__)
 
@@ -67,50 +70,54 @@ def run(arguments: argparse.Namespace) -> None:
     ):
         torch.set_num_threads(arguments.threads)
         told["device"] = device = choose_device(claimed)
-        gaps = _measure_all(settings, arguments, device)
+        texts = _read_texts(settings, arguments.prepared)
+        gaps = _measure_all(settings, arguments.results, texts, device)
     rows = [
-        {
-            **pair.model_dump(),
-            "seed": seed,
-            "gap": gaps[pair.recipe, pair.scope, pair.task, seed],
-            "reference_gap": gaps[pair.reference, pair.reference_scope, pair.task, seed],
-        }
-        for pair in settings.pairs
-        for seed in settings.seeds
+        _describe(pair, seed, gaps, texts) for pair in settings.pairs for seed in settings.seeds
     ]
     write_json(arguments.out, {"version": VERSION, "critics": CRITICS, "rows": rows})
     logger.info("Gaps of %d pairs, %d seeds each", len(settings.pairs), len(settings.seeds))
 
 
+def _read_texts(settings: GapSettings, prepared: Path) -> Texts:
+    """Return validation texts, which no model of the scenario learned."""
+    return {
+        task: {
+            lang: read_examples(prepared / dataset / "valid.parquet").text
+            for lang, dataset in sorted(datasets.items())
+        }
+        for task, datasets in settings.texts.items()
+    }
+
+
 def _measure_all(
-    settings: GapSettings, arguments: argparse.Namespace, device: str
-) -> dict[Model, float]:
-    """Return the mean gap that fresh critics find in each model's features, every model once."""
+    settings: GapSettings, results: Path, texts: Texts, device: str
+) -> dict[Model, list[float]]:
+    """Return what each critic finds in each model's features; every model is asked once."""
     models: dict[Model, None] = {
         (*cell, pair.task, seed): None
         for pair in settings.pairs
         for cell in ((pair.recipe, pair.scope), (pair.reference, pair.reference_scope))
         for seed in settings.seeds
     }
-    texts = {
-        task: [_read_texts(arguments.prepared, datasets[lang]) for lang in ("en", "ro")]
-        for task, datasets in settings.texts.items()
-    }
     gaps = {}
     with show_progress(len(models), what="measuring gaps", unit="model") as bar:
         for recipe, scope, task, seed in models:
-            folder = arguments.results / "models" / recipe / scope / f"seed{seed}"
-            features = _pool(folder, texts[task], device)
-            gap = fmean(measure_gap(*features, seed=critic) for critic in range(CRITICS))
-            gaps[recipe, scope, task, seed] = gap
-            logger.info("%s/%s on %s, seed %d: %.4f", recipe, scope, task, seed, gap)
+            folder = results / "models" / recipe / scope / f"seed{seed}"
+            found = _measure(folder, texts[task], device)
+            gaps[recipe, scope, task, seed] = found
+            logger.info("%s/%s on %s, seed %d: %.4f", recipe, scope, task, seed, fmean(found))
             bar.update()
     return gaps
 
 
-def _read_texts(prepared: Path, dataset: str) -> list[str]:
-    """Return texts that no model of the scenario learned."""
-    return read_examples(prepared / dataset / "valid.parquet").text
+def _measure(model: Path, texts: Mapping[str, Sequence[str]], device: str) -> list[float]:
+    """Return the gap between English and Romanian texts that each critic finds."""
+    english, romanian = _pool(model, [texts["en"], texts["ro"]], device)
+    try:
+        return [measure_gap(english, romanian, seed=critic) for critic in range(CRITICS)]
+    except DataError as error:
+        raise DataError(f"{model}, on validation texts: {error}") from error
 
 
 def _pool(model: Path, texts: Sequence[Sequence[str]], device: str) -> list[np.ndarray]:
@@ -120,3 +127,15 @@ def _pool(model: Path, texts: Sequence[Sequence[str]], device: str) -> list[np.n
     tokens = [encode(scorer.tokenizer, part, scorer.max_tokens) for part in texts]
     pooled = [pool_features(scorer.classifier, part, pad_id=pad_id) for part in tokens]
     return [part.cpu().numpy() for part in pooled]
+
+
+def _describe(
+    pair: GapPair, seed: int, gaps: Mapping[Model, list[float]], texts: Texts
+) -> dict[str, object]:
+    return {
+        **pair.model_dump(),
+        "seed": seed,
+        "texts": {lang: len(part) for lang, part in texts[pair.task].items()},
+        "gaps": gaps[pair.recipe, pair.scope, pair.task, seed],
+        "reference_gaps": gaps[pair.reference, pair.reference_scope, pair.task, seed],
+    }

@@ -16,12 +16,11 @@ from distilro.delivery.inputs import (
 )
 from distilro.delivery.measures import group_test_sets, read_measures
 from distilro.delivery.report import build_page, draw_results
-from distilro.delivery.study import Evidence, Study
+from distilro.delivery.study import EVIDENCE, Evidence, Study
 from distilro.delivery.svg import render_alone
 from distilro.errors import SettingsError
 from distilro.settings import Settings, check_section
 
-EVIDENCE = ("comparisons", "influence", "gaps", "calibration", "loyalty")
 TEMPLATE = Path("workflow/report/template.html")
 
 

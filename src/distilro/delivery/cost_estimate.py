@@ -3,7 +3,8 @@
 Pure functions of the settings and of the datasets' sizes. Counted: training passes, the critic's
 reading, teachers' stored answers and teachers that read along, validation after each epoch, and
 predictions of every test set; a teacher that answers out of fold is trained once per fold besides.
-Not counted: making encoders and students' encoders, linear models, and what the audit will drop.
+Not counted: making encoders and students' encoders, linear models, the texts of language gaps, and
+what the audit will drop.
 Every text is taken to have the same mean length.
 
 Source: Kaplan et al. (2020), section 2.1: 6 FLOPs per parameter and token trained on, 2 per token
@@ -149,14 +150,15 @@ def _measure_cell(cell: Cell, settings: Settings, datasets: Datasets) -> Workloa
         for stage in recipe.stages
         for task in tasks
     )
-    trained = epoch * schedule.epochs
+    folds = _count_folds(cell, settings)
+    # Each of k folds leaves one part out: k - 1 times the rows, and once the model itself.
+    trained = epoch * schedule.epochs * max(1, folds)
     valid = sum(
         datasets[getattr(settings.data.tasks[task], recipe.choose_selection())].splits.get(
             "valid", 0
         )
         for task in tasks
     )
-    folds = _count_folds(cell, settings)
     forward = valid * schedule.epochs * len(recipe.stages) * (1 + folds)
     forward += _count_answers(cell, settings, datasets) + _count_predictions(
         tasks, settings, datasets
@@ -166,8 +168,6 @@ def _measure_cell(cell: Cell, settings: Settings, datasets: Datasets) -> Workloa
     if recipe.adversary is not None:
         steps = math.ceil(trained / schedule.batch_examples)
         forward += steps * recipe.adversary.steps * 2 * recipe.adversary.batch_examples
-    # Each of k folds leaves one part out, hence k - 1 times the rows in all.
-    trained += trained * max(0, folds - 1)
     return Workload(
         cell.recipe, cell.scope, models * (1 + folds), models * trained, models * forward
     )

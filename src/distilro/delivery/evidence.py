@@ -119,10 +119,15 @@ def _describe_influence(study: Study) -> dict[str, Any] | None:
 
 
 def _describe_gaps(study: Study) -> dict[str, Any] | None:
-    if study.evidence.gaps is None:
+    source = study.evidence.gaps
+    if source is None:
         return None
-    gaps = read_gaps(study.evidence.gaps)
-    return {"answer": describe_gaps(gaps), "tables": build_gaps(gaps)}
+    gaps = read_gaps(source)
+    return {
+        "answer": describe_gaps(gaps),
+        "tables": build_gaps(gaps),
+        "critics": source.get("critics"),
+    }
 
 
 def _describe_loyalty(study: Study) -> dict[str, Any] | None:

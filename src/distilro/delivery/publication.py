@@ -25,13 +25,12 @@ from distilro.delivery.expectations import (
 )
 from distilro.delivery.inputs import Records, Source, read_object, read_records
 from distilro.delivery.measures import read_measures
+from distilro.delivery.study import EVIDENCE
 from distilro.delivery.tables import write_seconds
 from distilro.errors import ExportError
 
 COPIED = ("matrix.csv", "matrix.svg", "report.html")
-COPIED_WHERE_FOUND = tuple(
-    f"{name}.json" for name in ("comparisons", "influence", "gaps", "calibration", "loyalty")
-)
+COPIED_WHERE_FOUND = tuple(f"{name}.json" for name in EVIDENCE)
 EXPECTED = "expected.json"
 
 _PREFORMATTED = re.compile(r"<pre[^>]*>(.*?)</pre>", re.DOTALL)
@@ -190,8 +189,9 @@ def _describe_run(expectations: Expectations, records: Records) -> str:
     seeds = sorted({seed for cell in expectations.cells for seed in cell.seeds})
     return (
         f"# Scenario `{expectations.scenario}`\n\n"
-        f"Measured on {machines}. Encoder, training, logits and predictions "
-        f"took {write_seconds(seconds)} in all. Seeds: {', '.join(map(str, seeds))}.\n"
+        f"Measured on {machines}. The jobs of models, from the encoder to "
+        f"the evaluation, took {write_seconds(seconds)} in all. "
+        f"Seeds: {', '.join(map(str, seeds))}.\n"
         f"Versions: {versions}.\n\n"
         "The page beside this file, `report.html`, has all metrics, settings, corpora and times, "
         f"and `{EXPECTED}` what `distilro verify` holds another run against. With fewer than five "

@@ -4,7 +4,7 @@ It computes no number; it says which test set is a task's own and which recipe i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from distilro.delivery.inputs import Corpus, Records, Source
 from distilro.delivery.layers import Flow
@@ -23,6 +23,9 @@ class Evidence:
     gaps: Source | None = None
     calibration: Source | None = None
     loyalty: Source | None = None
+
+
+EVIDENCE = tuple(part.name for part in fields(Evidence))  # each in a file of its name
 
 
 @dataclass(frozen=True)

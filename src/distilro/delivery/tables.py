@@ -52,6 +52,16 @@ def write_words(*texts: str) -> list[Cell]:
     return [Cell(text) for text in texts]
 
 
+def write_decimals(value: float) -> str:
+    """Return a number with a true minus and three decimals.
+
+    >>> write_decimals(0.0213), write_decimals(-0.1), write_decimals(-0.0001)
+    ('0.021', '−0.100', '0.000')
+    """
+    text = f"{value:.3f}"
+    return "0.000" if float(text) == 0 else text.replace("-", "−")
+
+
 def write_signed(value: float) -> str:
     """Return a difference with its sign, a true minus, and three decimals.
 

@@ -24,10 +24,10 @@ from torch.func import functional_call
 
 from distilro.errors import DataError
 from distilro.modeling.critic import build_critic, estimate_gap, penalise_slope
+from distilro.modeling.features import pool_features
 from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.token_batches import TokenBatch, pack_batch, pad_batch, send_values
 from distilro.recipe_settings import AdversarySettings
-from distilro.training.language_gap import pool_features
 from distilro.training.loop import Learner
 
 _GAPS = "gaps"

@@ -3,7 +3,7 @@
 The features are frozen: a fresh critic learns on one part of the texts to tell the languages
 apart, and what it found is measured on the other part. Its slope is at most 1, so that the gap is a
 lower estimate of the Wasserstein distance, in a unit that models share. It trains no encoder; see
-`adversary` for that.
+`distilro.training.adversary` for that.
 
 Source: Arjovsky et al. 2017, equation 2; Miyato et al. 2018, "Spectral normalization for GANs".
 Axes: N and M texts, H width of a feature vector.
@@ -18,8 +18,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from distilro.errors import DataError
 from distilro.modeling.critic import Critic, build_critic, estimate_gap
-from distilro.modeling.ragged import RaggedTokens, cut_by_tokens
-from distilro.modeling.token_batches import pack_batch, pad_batch, send_values
 
 STEPS = 500
 HIDDEN = 128
@@ -29,47 +27,6 @@ _BATCH_TEXTS = 128  # of each language in a step
 _FITTED_SHARE = 0.5  # of each language's texts; the rest are measured on
 _FEWEST_TEXTS = 4
 _SMALLEST_DEVIATION = 1e-6  # of the largest value; below it an axis is constant but for rounding
-
-
-def pool_features(
-    classifier: nn.Module,
-    tokens: RaggedTokens,
-    *,
-    pad_id: int,
-    precision: str = "fp32",
-    batch_tokens: int = 8192,
-    packed: bool = False,
-) -> Tensor:
-    """Return the pooled vectors of texts, float32 [N, H] on the classifier's device, in order.
-
-    In evaluation mode and without gradients; texts of about equal length are read together. The
-    classifier is left in the mode it was in, and a GPU is not waited for.
-
-    Args:
-        classifier: its `pool_texts` is called.
-        tokens: N texts, one or more.
-        pad_id: what padding is filled with.
-        precision: "fp32" or "bf16", of the encoder's activations.
-        batch_tokens: most tokens that are read at once, padding included.
-        packed: leave padding away; see `PackedBatch`.
-    """
-    device = next(classifier.parameters()).device
-    by_length = np.argsort(tokens.lengths, kind="stable")
-    training = classifier.training
-    classifier.eval()
-    with torch.no_grad():  # subtle: what inference mode returns, a critic could not learn from
-        pooled = [
-            classifier.pool_texts(
-                pack_batch(tokens, rows, device)
-                if packed
-                else pad_batch(tokens, rows, pad_id, device),
-                precision,
-            )
-            for rows in cut_by_tokens(by_length, tokens.lengths, batch_tokens)
-        ]
-        features = torch.cat(pooled)[send_values(np.argsort(by_length), device)]
-    classifier.train(training)
-    return features
 
 
 def measure_gap(
