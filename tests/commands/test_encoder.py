@@ -242,12 +242,15 @@ def test_an_adaptation_that_was_stopped_goes_on_to_the_same_bytes(
         return make_encoder(tmp_path, texts, out, **settings)
 
     caplog.set_level("INFO")
+    record = tmp_path / "records/encoder-folder.json"
     assert make("whole") == 0
+    assert read_json(record)["resumed"] == {}
     assert stop_after(monkeypatch, 2, lambda: make("stopped")) == STOPPED
     assert not (tmp_path / "stopped").exists()
     assert (tmp_path / "checkpoints" / "checkpoint.json").exists()
     assert make("stopped") == 0
     assert "Going on after step" in caplog.text
+    assert read_json(record)["resumed"]["adaptation"] > 0
     assert read_all(tmp_path / "stopped") == read_all(tmp_path / "whole")
     assert not (tmp_path / "checkpoints").exists()
 

@@ -116,6 +116,14 @@ def test_the_table_is_published_under_the_name_of_its_machine(results, out):
         assert (out / name).read_bytes() == (results / name).read_bytes()
 
 
+def test_times_of_jobs_that_were_resumed_are_said_to_be_of_their_last_part(results, out):
+    path = results / "records/train-multi-all.json"
+    write_json(path, {**read_json(path), "resumed": {"seed0/ro1": 30}})
+    publish_run(results, out)
+    said = "took 2 min 0 s in all, 1 job that went on from a checkpoint by the last part. Seeds"
+    assert said in (out / "matrix.md").read_text(encoding="utf-8")
+
+
 def test_every_cell_of_every_test_set_is_expected(results, out):
     publish_run(results, out)
     expected = read_expectations(out / "expected.json")

@@ -60,10 +60,15 @@ def run(arguments: argparse.Namespace) -> None:
         keep_freed_memory()
         device = choose_device(claimed)
         record["device"] = device
-        _make_encoder(settings, arguments, device)
+        checkpoints = _make_encoder(settings, arguments, device)
+        record["resumed"] = {"adaptation": step} if (step := checkpoints.resumed_at) else {}
+        checkpoints.clear()
 
 
-def _make_encoder(settings: EncoderSettings, arguments: argparse.Namespace, device: str) -> None:
+def _make_encoder(
+    settings: EncoderSettings, arguments: argparse.Namespace, device: str
+) -> Checkpoints:
+    """Write the encoder's folder, and return the checkpoints that are of no use any more."""
     texts = _read_texts(arguments.texts, settings)
     model, tokenizer, origin = _open_source(settings, texts, arguments.lock)
     if settings.vocabulary is not None:
@@ -101,7 +106,7 @@ def _make_encoder(settings: EncoderSettings, arguments: argparse.Namespace, devi
         "versions": list_versions(),
     }
     save_encoder(arguments.out, model, tokenizer, card, half=settings.half)
-    checkpoints.clear()
+    return checkpoints
 
 
 def _read_texts(path: Path | None, settings: EncoderSettings) -> list[str]:

@@ -62,12 +62,15 @@ def run(arguments: argparse.Namespace) -> None:
         torch.set_num_threads(arguments.threads)
         keep_freed_memory()
         record["device"] = choose_device(claimed)
-        _make_student(settings, arguments, record["device"])
+        checkpoints = _make_student(settings, arguments, record["device"])
+        record["resumed"] = {"distillation": step} if (step := checkpoints.resumed_at) else {}
+        checkpoints.clear()
 
 
 def _make_student(
     settings: StudentEncoderSettings, arguments: argparse.Namespace, device: str
-) -> None:
+) -> Checkpoints:
+    """Write the student's folder, and return the checkpoints that are of no use any more."""
     folders = arguments.teachers
     tokenizers = [load_tokenizer(folder) for folder in folders]
     check_vocabularies(tokenizers)
@@ -98,7 +101,7 @@ def _make_student(
     )
     card = {**origin, "distillation": distillation}
     save_encoder(arguments.out, student, tokenizers[0], card, half=settings.half)
-    checkpoints.clear()
+    return checkpoints
 
 
 def _load_teacher(folder: Path, device: str) -> torch.nn.Module:

@@ -83,6 +83,7 @@ class Records:
     versions: Sequence[Mapping[str, Any]] = ()
     threads: Sequence[int] = ()
     timings: Sequence[Timing] = field(default=())
+    resumed: int = 0  # jobs that went on from a checkpoint: their last part alone is timed
 
 
 def read_object(path: str | Path) -> Source:
@@ -136,6 +137,7 @@ def read_records(folder: str | Path | None, benchmarks: str | Path | None) -> Re
         versions=_list_distinct(record.get("versions") for record in records),
         threads=sorted({record.get("threads") for record in records}),
         timings=_sum_times(times),
+        resumed=sum(bool(record.values.get("resumed")) for record in records),
     )
 
 

@@ -54,6 +54,7 @@ class Checkpoints:
         self.folder = Path(folder)
         self.fingerprint = fingerprint
         self.seconds = seconds
+        self.resumed_at = 0  # the step of the checkpoint that was loaded; 0: none was
         self._last = time.monotonic()
         self._cost = 0.0  # seconds that the last one took
 
@@ -78,6 +79,7 @@ class Checkpoints:
                 f"{described['sha256']}, got {digest}. Nothing was trained; delete the folder "
                 f"{self.folder} to begin this training again."
             )
+        self.resumed_at = described["step"]
         return Moment(described["step"], load_file(path), described["values"])
 
     def is_due(self) -> bool:
