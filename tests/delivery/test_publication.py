@@ -109,7 +109,7 @@ def test_the_table_is_published_under_the_name_of_its_machine(results, out):
     publish_run(results, out)
     text = (out / "matrix.md").read_text(encoding="utf-8")
     assert "Measured on A processor, 2 cores, 8.0 GiB of memory, no GPU." in text
-    assert "took 2 min 0 s in all. Seeds: 0, 1." in text
+    assert "took 2 min 0 s added up. Seeds: 0, 1." in text
     assert "Versions: distilro 0.1.0, torch 2.0." in text
     assert text.endswith((results / "matrix.md").read_text(encoding="utf-8"))
     for name in COPIED:
@@ -120,7 +120,7 @@ def test_times_of_jobs_that_were_resumed_are_said_to_be_of_their_last_part(resul
     path = results / "records/train-multi-all.json"
     write_json(path, {**read_json(path), "resumed": {"seed0/ro1": 30}})
     publish_run(results, out)
-    said = "took 2 min 0 s in all, 1 job that went on from a checkpoint by the last part. Seeds"
+    said = "took 2 min 0 s added up, 1 job that went on from a checkpoint by the last part. Seeds"
     assert said in (out / "matrix.md").read_text(encoding="utf-8")
 
 

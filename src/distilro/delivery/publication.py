@@ -190,7 +190,7 @@ def _describe_run(expectations: Expectations, records: Records) -> str:
     return (
         f"# Scenario `{expectations.scenario}`\n\n"
         f"Measured on {machines}. The jobs of models, from the encoder to "
-        f"the evaluation, took {write_seconds(seconds)} in all{_describe_resumed(records)}. "
+        f"the evaluation, took {write_seconds(seconds)} added up{_describe_resumed(records)}. "
         f"Seeds: {', '.join(map(str, seeds))}.\n"
         f"Versions: {versions}.\n\n"
         "The page beside this file, `report.html`, has all metrics, settings, corpora and times, "
