@@ -210,7 +210,7 @@ def test_a_stage_s_name_says_all_of_it(stage):
 
 
 def test_a_recipe_of_pairs_has_a_cell_for_every_two_tasks():
-    settings = build_settings(training={"recipes": ["multi_pairs"]})
+    settings = build_settings("study", training={"recipes": ["multi_pairs"]})
     scopes = recipes.list_scopes(settings.recipes["multi_pairs"], settings)
     assert scopes == ["emotion+sentiment", "emotion+topic", "sentiment+topic"]
     assert recipes.list_tasks("emotion+topic", settings) == ["emotion", "topic"]
@@ -282,7 +282,9 @@ def test_no_mixture_is_drawn_from_a_test_set_of_another_domain():
 
 
 def test_a_teacher_with_several_models_of_a_task_is_refused():
-    settings = build_settings(recipes={"a": {"extends": "annealed", "teachers": ["multi_pairs"]}})
+    settings = build_settings(
+        "study", recipes={"a": {"extends": "annealed", "teachers": ["multi_pairs"]}}
+    )
     with pytest.raises(SettingsError, match=r"multi_pairs: expected one model .*topic, got 2"):
         recipes.list_teacher_logits(Cell("a", "topic"), settings)
 
