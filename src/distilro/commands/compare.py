@@ -16,22 +16,13 @@ from distilro.evaluation.predictions import read_official
 from distilro.evaluation.runs import resample_runs
 from distilro.evaluation.statistics import Bootstrap
 from distilro.evaluation.verdicts import UNDECIDED
+from distilro.pair_settings import PairSettings
 from distilro.sections import Count, Name, Scope, Section
 from distilro.settings import EvaluationSettings, check_section
 
 SCHEMA_VERSION = 1
 
 logger = logging.getLogger(__name__)
-
-
-class PairSettings(Section):
-    """One pair of the family: a recipe and its reference on the test set of a task."""
-
-    task: Name = Field(description="The task whose Romanian test set both are tested on.")
-    recipe: Name = Field(description="The recipe that is judged.")
-    scope: Scope = Field(description="Its scope: a task or a named set of tasks.")
-    reference: Name = Field(description="The recipe that it is judged against.")
-    reference_scope: Scope = Field(description="The scope of the reference.")
 
 
 class CellSettings(Section):

@@ -20,6 +20,7 @@ from distilro.modeling.heads import load_classifier
 from distilro.modeling.language_gap import measure_gap
 from distilro.modeling.precision import choose_device
 from distilro.modeling.tokenization import encode
+from distilro.pair_settings import PairSettings
 from distilro.progress import show_progress
 from distilro.settings import Section, check_section
 
@@ -32,16 +33,6 @@ Texts = Mapping[str, Mapping[str, Sequence[str]]]  # task -> language -> texts
 logger = logging.getLogger(__name__)
 
 
-class GapPair(Section):
-    """A recipe with an adversary and its reference, for one task."""
-
-    task: str
-    recipe: str
-    scope: str
-    reference: str
-    reference_scope: str
-
-
 class GapSettings(Section):
     """What gaps depend on besides files."""
 
@@ -49,7 +40,9 @@ class GapSettings(Section):
     texts: dict[str, dict[str, str]] = Field(
         description="Task -> language -> the dataset whose validation texts are read."
     )
-    pairs: tuple[GapPair, ...] = Field(description="Every recipe with its reference.")
+    pairs: tuple[PairSettings, ...] = Field(
+        description="Every recipe that has an adversary, with its reference."
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +123,7 @@ def _pool(model: Path, texts: Sequence[Sequence[str]], device: str) -> list[np.n
 
 
 def _describe(
-    pair: GapPair, seed: int, gaps: Mapping[Model, list[float]], texts: Texts
+    pair: PairSettings, seed: int, gaps: Mapping[Model, list[float]], texts: Texts
 ) -> dict[str, object]:
     return {
         **pair.model_dump(),

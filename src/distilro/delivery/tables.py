@@ -58,8 +58,7 @@ def write_decimals(value: float) -> str:
     >>> write_decimals(0.0213), write_decimals(-0.1), write_decimals(-0.0001)
     ('0.021', '−0.100', '0.000')
     """
-    text = f"{value:.3f}"
-    return "0.000" if float(text) == 0 else text.replace("-", "−")
+    return _mend_sign(f"{value:.3f}")
 
 
 def write_signed(value: float) -> str:
@@ -68,8 +67,7 @@ def write_signed(value: float) -> str:
     >>> write_signed(0.0213), write_signed(-0.1), write_signed(0.0)
     ('+0.021', '−0.100', '0.000')
     """
-    text = f"{value:+.3f}"
-    return "0.000" if float(text) == 0 else text.replace("-", "−")
+    return _mend_sign(f"{value:+.3f}")
 
 
 def write_interval(low: float, high: float) -> str:
@@ -111,3 +109,8 @@ def write_seconds(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes_left = divmod(minutes, 60)
     return f"{hours} h {minutes_left} min" if hours else f"{minutes} min {rest} s"
+
+
+def _mend_sign(text: str) -> str:
+    """Return a number of three decimals with a true minus; zero has no sign."""
+    return "0.000" if float(text) == 0 else text.replace("-", "−")

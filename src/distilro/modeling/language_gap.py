@@ -39,7 +39,7 @@ def measure_gap(
 ) -> float:
     """Return how far apart two sets of features lie: about 0 where they are alike, about 2 at most.
 
-    Both are first standardised together (see `_standardise`): the unit is the root mean square
+    Both are first standardised together (see `_find_scale`): the unit is the root mean square
     distance of a text from the centre of both languages, so that models whose features differ in
     scale can be compared. Texts that the critic did not learn from are measured, so that chance
     differences count neither way and the gap of like sets may be slightly below 0.
