@@ -13,7 +13,7 @@ from distilro.cli import main
 from distilro.corpora.examples import write_examples
 from distilro.corpora.perturbations import perturb
 from distilro.evaluation.predictions import read_predictions
-from distilro.modeling.linear import fit_linear, load_linear
+from distilro.modeling.linear import LinearModel, fit_linear, load_linear
 from distilro.modeling.probabilities import compute_probabilities
 from distilro.roles import ROLES
 from distilro.settings import LinearSettings
@@ -105,6 +105,19 @@ def test_cedillas_change_no_prediction_and_typos_do(predicted):
     official = predicted["ro"].probabilities
     np.testing.assert_array_equal(predicted["ro-cedilla"].probabilities, official)
     assert not np.array_equal(predicted["ro-typos"].probabilities, official)
+
+
+def test_every_role_of_a_task_is_asked_for_at_once(inputs, monkeypatch):
+    asked = []
+    score = LinearModel.score
+
+    def count(model, task, texts):
+        asked.append(len(texts))
+        return score(model, task, texts)
+
+    monkeypatch.setattr(LinearModel, "score", count)
+    assert predict(inputs) == 0
+    assert asked == [12 * len(ROLES)] * 2  # one call per seed
 
 
 def test_a_task_without_another_domain_has_no_such_role(inputs, tmp_path):

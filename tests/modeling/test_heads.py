@@ -147,6 +147,19 @@ def test_scores_stand_in_the_order_of_the_texts_whatever_is_scored_beside_them(s
     np.testing.assert_allclose(together, np.tile(alone, (3, 1)), atol=1e-4)
 
 
+def test_texts_with_the_same_tokens_are_scored_once_and_alike(saved):
+    scorer = load_classifier(saved)
+    asked = []
+    scorer.classifier.register_forward_pre_hook(lambda _, called: asked.append(called[1].ids))
+    scores = scorer.score("emotion", [*TEXTS, "Ştiinţa", *TEXTS[::-1], "Știința"])
+    alone = len(asked)
+    scorer.score("emotion", [*TEXTS, "Știința"])
+    once, twice = (sum(ids.numel() for ids in part) for part in (asked[alone:], asked[:alone]))
+    assert once == twice > 0
+    assert np.array_equal(scores[: len(TEXTS)], scores[len(TEXTS) + 1 : -1][::-1])
+    assert np.array_equal(scores[len(TEXTS)], scores[-1])
+
+
 def test_a_budget_of_tokens_changes_no_score(saved):
     scorer = load_classifier(saved)
     tokens = encode(scorer.tokenizer, TEXTS, 24)

@@ -27,6 +27,16 @@ def test_texts_can_be_chosen_in_any_order_and_twice(tokens):
     assert chosen.lengths.tolist() == [2, 3, 2]
 
 
+@given(st.lists(st.lists(st.integers(0, 2), max_size=4), max_size=20))
+def test_every_text_is_one_of_the_distinct_ones(texts):
+    lengths = [len(text) for text in texts]
+    ids = np.array([token for text in texts for token in text], dtype=np.int32)
+    tokens = RaggedTokens(ids, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    first, which = tokens.find_distinct()
+    assert [texts[row] for row in first[which]] == texts
+    assert first.tolist() == sorted({texts.index(text) for text in texts})
+
+
 def test_no_text_can_be_chosen(tokens):
     assert len(tokens.select(np.array([], dtype=np.int64))) == 0
 

@@ -1,8 +1,12 @@
 """Predict the test sets of one cell's tasks, for every seed."""
 
 import argparse
+from collections.abc import Sequence
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
+
+import numpy as np
 
 from distilro.artifacts import read_json
 from distilro.cards import add_seconds, record_run
@@ -54,10 +58,9 @@ def run(arguments: argparse.Namespace) -> None:
                 scorer = load_scorer(model, device=device, threads=arguments.threads)
             card = read_json(model / "card.json")
             for task, examples_of in test_sets.items():
-                parts = {}
-                for role, examples in examples_of.items():
+                for examples in examples_of.values():
                     _check_labels(examples, scorer, model)
-                    parts[role.name] = _predict(scorer, card, examples, role.variant)
+                parts = _predict(scorer, card, task, examples_of)
                 out = arguments.results / "predictions" / folder / f"{task}.parquet"
                 write_predictions(out, parts)
 
@@ -92,11 +95,34 @@ def _check_labels(examples: Examples, scorer: Scorer, model: Path) -> None:
         )
 
 
-def _predict(scorer: Scorer, card: dict, examples: Examples, variant: str) -> Predictions:
-    texts = examples.text
-    if variant in PERTURBATIONS:
-        texts = [perturb(text, variant) for text in texts]
-    logits = scorer.score(examples.task.name, texts)  # [N, L]
+def _predict(
+    scorer: Scorer, card: dict, task: str, examples_of: dict[Role, Examples]
+) -> dict[str, Predictions]:
+    """Return the predictions of every role by its name.
+
+    The model is asked once for all of them: it scores texts that are the same in several variants
+    once, and batches of more texts have less padding.
+    """
+    texts = {role: _show_texts(examples, role) for role, examples in examples_of.items()}
+    logits = scorer.score(task, list(chain.from_iterable(texts.values())))  # [all roles' N, L]
+    ends = np.cumsum([len(shown) for shown in texts.values()])
+    return {
+        role.name: _describe(card, examples, role, part)
+        for (role, examples), part in zip(
+            examples_of.items(), np.split(logits, ends[:-1]), strict=True
+        )
+    }
+
+
+def _show_texts(examples: Examples, role: Role) -> Sequence[str]:
+    """Return the texts of a role as the model sees them."""
+    if role.variant not in PERTURBATIONS:
+        return examples.text
+    return [perturb(text, role.variant) for text in examples.text]
+
+
+def _describe(card: dict, examples: Examples, role: Role, logits: np.ndarray) -> Predictions:
+    """Return what a model answered for a role, from its logits [N, L]."""
     split = examples.split[0]
     suffix = "" if split == "test" else f"-{split}"
     return Predictions(
@@ -106,7 +132,7 @@ def _predict(scorer: Scorer, card: dict, examples: Examples, variant: str) -> Pr
         seed=card["seed"],
         test_set=examples.dataset[0] + suffix,
         language=examples.lang[0],
-        variant=variant,
+        variant=role.variant,
         model_hash=card["weights"],
         id=examples.id,
         probabilities=compute_probabilities(examples.task.kind, logits),

@@ -127,13 +127,16 @@ class EncoderScorer:
     def score(self, task: str, texts: Sequence[str]) -> np.ndarray:
         """Return logits, float32 [N, L], in the order of `texts`.
 
-        In fp32 they depend on what else is scored by rounding only (below 1e-4).
+        Texts with the same tokens are scored once. In fp32 logits depend on what else is scored by
+        rounding only (below 1e-4).
         """
         known = [known.name for known in self.tasks]
         if task not in known:
             raise SettingsError(f"This model scores {', '.join(known)}, not {task!r}.")
         tokens = encode(self.tokenizer, texts, self.max_tokens)
-        return score_tokens(self.classifier, task, tokens, precision=self.precision)
+        first, which = tokens.find_distinct()
+        distinct = tokens.select(first)
+        return score_tokens(self.classifier, task, distinct, precision=self.precision)[which]
 
 
 def build_classifier(

@@ -5,6 +5,7 @@ Axes: N texts, B texts of a batch, T tokens of its longest text.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,6 +33,26 @@ class RaggedTokens:
         # The place of each taken token: its place in its text, moved to where the text starts.
         places = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
         return RaggedTokens(self.ids[places], offsets)
+
+    def find_distinct(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of the D different texts, int64 [D], and which of them each text is, [N].
+
+        A row is the first one with its text.
+
+        >>> tokens = RaggedTokens(np.array([7, 8, 9, 7, 8], np.int32), np.array([0, 2, 3, 5]))
+        >>> first, which = tokens.find_distinct()
+        >>> first.tolist(), which.tolist()
+        ([0, 1], [0, 1, 0])
+        """
+        numbers: dict[bytes, int] = {}
+        first = []
+        which = np.zeros(len(self), dtype=np.int64)
+        for row, (start, end) in enumerate(pairwise(self.offsets)):
+            number = numbers.setdefault(self.ids[start:end].tobytes(), len(first))
+            if number == len(first):
+                first.append(row)
+            which[row] = number
+        return np.array(first, dtype=np.int64), which
 
     @classmethod
     def join(cls, parts: "Sequence[RaggedTokens]") -> "RaggedTokens":
