@@ -1,5 +1,7 @@
 """Which comparisons a run makes: declared by its recipes, and no others."""
 
+import json
+
 import pytest
 
 from distilro import evidence
@@ -7,6 +9,7 @@ from distilro.commands.compare import CompareSettings
 from distilro.commands.language_gap import GapSettings
 from distilro.commands.loyalty import LoyaltySettings
 from distilro.errors import SettingsError
+from distilro.evaluation.influence import PlainCell, find_additions
 from distilro.recipes import list_cells, list_tasks, order_recipes
 from distilro.settings import check_section
 from tests.support import SCENARIOS, build_settings, read_params
@@ -137,6 +140,23 @@ def test_a_special_training_does_not_speak_for_its_data(name):
 def test_a_part_of_a_dataset_does_not_speak_for_the_whole():
     described = compare("half", half={"stages": [{"ro": 1.0, "en": 0.5}]})
     assert "half" not in {cell["recipe"] for cell in described["cells"]}
+
+
+def test_each_dataset_of_a_joint_model_is_left_out_by_a_recipe_of_the_study():
+    names = [f"multi_without_{task}_{language}" for task in TASKS for language in ("en", "ro")]
+    told = check_section(CompareSettings, json.dumps(compare("multi", *names)))
+    cells = [
+        PlainCell(cell.recipe, cell.scope, {t: frozenset(d) for t, d in cell.datasets.items()})
+        for cell in told.cells
+    ]
+    found = {
+        (addition.added, addition.pair.reference)
+        for addition in find_additions(cells)
+        if addition.pair.recipe == "multi" and addition.pair.reference in names
+    }
+    datasets = build_settings("study").data.tasks
+    expected = [getattr(datasets[t], language) for t in TASKS for language in ("en", "ro")]
+    assert found == set(zip(expected, names, strict=True))
 
 
 def test_of_several_with_the_same_data_the_first_speaks():

@@ -6,13 +6,14 @@ from distilro.errors import SettingsError
 from distilro.recipe_settings import AdversarySettings, AlignmentSettings, Recipe
 from distilro.settings import check_section
 
+BOTH = [{"ro": 1.0, "en": 1.0}]
 TAUGHT = {"teachers": ["a"], "anneal": 0.5}
 
 
 def test_a_recipe_that_says_nothing_is_an_encoder_on_romanian_rows():
     recipe = check_section(Recipe, {})
     assert (recipe.kind, recipe.scope, recipe.stages) == ("encoder", "task", ({"ro": 1.0},))
-    assert recipe.choose_selection() == "ro"
+    assert recipe.choose_selection("emotion") == "ro"
 
 
 def test_an_adversary_and_an_alignment_that_say_nothing_add_the_paper_s_or_nothing():
@@ -41,6 +42,13 @@ def test_an_adversary_and_an_alignment_that_say_nothing_add_the_paper_s_or_nothi
         ({"votes": 0.0}, "votes"),
         ({"question": "money"}, "question"),
         ({"reference": "No Name"}, "reference"),
+        ({"without": {"topic": "en"}}, "without needs scope all"),
+        ({"without": {"topic": "de"}, "scope": "all"}, "'ro' or 'en'"),
+        ({"without": {"topic": "ro"}, "scope": "all"}, "leaves topic nothing in a stage of ro"),
+        (
+            {"without": {"topic": "ro"}, "scope": "all", "stages": BOTH, "adversary": {}},
+            "without is not for an adversary",
+        ),
     ],
 )
 def test_what_does_not_fit_together_is_refused(values, message):
@@ -60,6 +68,9 @@ def test_what_does_not_fit_together_is_refused(values, message):
         ({"adversary": {}}, "every stage needs en"),
         ({"weighting": "difficulty"}, "weighting needs a scope of several tasks"),
         ({"encoder": "half", "init_from": "a"}, "two beginnings"),
+        ({"keep_optimiser": True}, "keep_optimiser needs several stages"),
+        ({"redraw": True}, "redraw needs a stage after the first"),
+        ({"redraw": True, "stages": [{"en": 0.5}, {"ro": 1.0}]}, "with a share below 1"),
         ({"kind": "linear", "votes": 0.5}, "votes is for encoders: a linear recipe"),
         ({"kind": "linear", "encoder": "half"}, "encoder is for encoders"),
         ({"kind": "majority", "init_from": "a"}, "init_from is for encoders"),
@@ -80,6 +91,8 @@ def test_a_setting_without_effect_is_refused(values, message):
         {"scope": "pairs", "weighting": "uncertainty", "task_weights": {"topic": 2.0}},
         {"init_from": "a", "student": {"layers": [0, 2]}, "alignment": {"cosine": 1.0}},
         {"sampling": 0.5, "votes": 1.0, "encoder": "half"},
+        {"scope": "all", "stages": BOTH, "without": {"topic": "en"}},
+        {"stages": [{"en": 1.0}, {"en": 0.5}], "redraw": True, "keep_optimiser": True},
     ],
 )
 def test_a_setting_with_its_condition_is_taken_and_passes_through_json(values):
@@ -97,4 +110,13 @@ def test_a_setting_with_its_condition_is_taken_and_passes_through_json(values):
     ],
 )
 def test_romanian_rows_choose_the_epoch_where_romanian_labels_are_learned(stages, language):
-    assert check_section(Recipe, {"stages": stages}).choose_selection() == language
+    assert check_section(Recipe, {"stages": stages}).choose_selection("topic") == language
+
+
+def test_a_dataset_that_is_left_out_is_in_no_stage_of_its_task_and_chooses_no_epoch():
+    stages = [*BOTH, {"ro": 0.5, "en": 1.0}]
+    told = {"scope": "all", "stages": stages, "without": {"topic": "ro"}}
+    recipe = check_section(Recipe, told)
+    assert recipe.list_stages("topic") == [{"en": 1.0}, {"en": 1.0}]
+    assert recipe.list_stages("emotion") == stages
+    assert [recipe.choose_selection(task) for task in ("topic", "emotion")] == ["en", "ro"]

@@ -203,10 +203,15 @@ def test_what_a_cell_is_trained_with_holds_no_other_cells_settings():
     assert recipes.describe_training(joint, settings) != recipes.describe_training(joint, changed)
 
 
-@given(st.dictionaries(st.sampled_from(["ro", "en"]), st.sampled_from([1.0, 0.5, 0.125, 0.01])))
-def test_a_stage_s_name_says_all_of_it(stage):
+@given(
+    st.dictionaries(st.sampled_from(["ro", "en"]), st.sampled_from([1.0, 0.5, 0.125, 0.01])),
+    st.integers(0, 12),
+)
+def test_a_stage_s_name_says_all_of_it(stage, draw):
     if stage:
-        assert recipes.parse_stage(recipes.name_stage(stage)) == stage
+        name = recipes.name_stage(stage, draw)
+        assert recipes.parse_stage(name) == stage
+        assert recipes.parse_draw(name) == draw
 
 
 def test_a_recipe_of_pairs_has_a_cell_for_every_two_tasks():
@@ -250,6 +255,37 @@ def test_the_mixtures_of_a_gradual_recipe_stand_in_the_order_of_its_stages():
     assert names == ["ro1-en1", "ro1-en0.5", "ro1-en0.125", "ro1"]
 
 
+def test_stages_that_are_drawn_anew_share_only_what_is_whole():
+    settings = build_settings("study")
+    cell = Cell("gradual_redrawn", "emotion")
+    names = [m.name for m in recipes.list_mixtures(cell, settings)]
+    assert names == ["ro1-en1", "ro1-en0.5-draw1", "ro1-en0.125-draw2", "ro1"]
+    drawn = [recipes.describe_mixture("emotion", name, settings)["draw"] for name in names]
+    assert drawn == [0, 1, 2, 0]
+
+
+def test_a_dataset_that_is_left_out_is_in_no_mixture_and_all_others_are():
+    settings = build_settings("study")
+    without = set(recipes.list_mixtures(Cell("multi_without_topic_ro", "all"), settings))
+    names = {mixture.task: mixture.name for mixture in without}
+    assert names == {"emotion": "ro1-en1", "sentiment": "ro1-en1", "topic": "en1"}
+    validation = recipes.list_validation(Cell("multi_without_topic_ro", "all"), settings)
+    assert validation == {"emotion": "redv2", "sentiment": "laroseda", "topic": "ag_news"}
+
+
+def test_a_dataset_of_a_task_that_is_not_there_cannot_be_left_out():
+    settings = build_settings(recipes={"multi_uniform": {"without": {"mood": "en"}}})
+    with pytest.raises(SettingsError, match="'mood'; there are: emotion, sentiment, topic"):
+        recipes.list_scopes(settings.recipes["multi_uniform"], settings)
+
+
+def test_a_dataset_of_a_task_that_the_recipe_does_not_learn_cannot_be_left_out():
+    change = {"without": {"topic": "en"}, "tasks": ["emotion", "sentiment"]}
+    settings = build_settings(recipes={"multi_uniform": change})
+    with pytest.raises(SettingsError, match="'topic' is not among the recipe's tasks, emotion"):
+        recipes.list_scopes(settings.recipes["multi_uniform"], settings)
+
+
 def test_an_adversary_s_texts_are_read_but_their_labels_are_not():
     settings = build_settings()
     cell = Cell("adversarial", "emotion")
@@ -263,6 +299,7 @@ def test_a_mixture_names_its_datasets_and_only_their_caps():
     described = recipes.describe_mixture("emotion", "ro1-en0.5", settings)
     assert described == {
         "stage": {"ro": 1.0, "en": 0.5},
+        "draw": 0,
         "datasets": {"ro": "redv2", "en": "carer"},
         "caps": {"carer": settings.mixtures.caps["carer"]},
         "salt": settings.mixtures.salt,

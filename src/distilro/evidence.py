@@ -119,11 +119,12 @@ def _list_plain_cells(settings: Settings) -> list[dict[str, object]]:
 
 def _describe_conditions(cell: Cell, settings: Settings) -> dict[str, str]:
     recipe = settings.recipes[cell.recipe]
-    joint = len(list_tasks(cell.scope, settings)) > 1
+    tasks = list_tasks(cell.scope, settings)
+    joint = len(tasks) > 1
     schedule = settings.training.joint if joint else settings.training.task
     conditions = {
         "schedule": schedule.model_dump_json(),
-        "language of validation": recipe.choose_selection(),
+        "language of validation": "/".join(sorted({recipe.choose_selection(t) for t in tasks})),
     }
     return {**conditions, "sampling": str(recipe.sampling)} if joint else conditions
 

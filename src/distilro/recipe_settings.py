@@ -4,7 +4,7 @@ Every field has a default that adds nothing, so that a recipe says what it is ab
 Formulas and sources of the methods stand where they are computed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -12,7 +12,8 @@ from pydantic import Field, model_validator
 from distilro.sections import Count, Name, Positive, Section, Share, Weight
 
 SamplingName = Literal["proportional", "square_root", "annealed", "uniform"]
-Stage = dict[Literal["ro", "en"], Share]
+Language = Literal["ro", "en"]
+Stage = dict[Language, Share]
 TeacherWeight = Literal["linear"] | Annotated[float, Field(ge=0, le=1)]
 
 # What the linear model and the frequencies know nothing of.
@@ -76,7 +77,16 @@ class Recipe(Section):
     stages: tuple[Stage, ...] = Field(
         ({"ro": 1.0},), description="Training sets, one after the other: language -> share."
     )
-    selection: Literal["ro", "en"] | None = Field(
+    without: dict[Name, Language] = Field(
+        default_factory=dict, description="Task -> its language that is left out of every stage."
+    )
+    redraw: bool = Field(
+        False, description="Each stage draws its shares anew; false: parts of the stage before."
+    )
+    keep_optimiser: bool = Field(
+        False, description="Stages go on with the optimiser's state; false: each with a new one."
+    )
+    selection: Language | None = Field(
         None, description="Language of the validation rows that choose the best epoch."
     )
     sampling: SamplingName | Annotated[float, Field(ge=0, le=1)] = Field(
@@ -115,12 +125,20 @@ class Recipe(Section):
     student: StudentSettings | None = None
     alignment: AlignmentSettings | None = None
 
-    def choose_selection(self) -> Literal["ro", "en"]:
-        """Return the language of the validation rows: Romanian only where its labels are learned.
+    def list_stages(self, task: str) -> list[Mapping[str, float]]:
+        """Return what a task learns from in each stage: language -> share."""
+        left_out = self.without.get(task)
+        return [
+            {language: share for language, share in stage.items() if language != left_out}
+            for stage in self.stages
+        ]
 
-        A model that learns no Romanian label must not be chosen by one, unless the recipe says so.
+    def choose_selection(self, task: str) -> Language:
+        """Return the language of a task's validation rows: Romanian where its labels are learned.
+
+        What learns no Romanian label must not be chosen by one, unless the recipe says so.
         """
-        learned = any("ro" in stage for stage in self.stages)
+        learned = any("ro" in stage for stage in self.list_stages(task))
         return self.selection or ("ro" if learned else "en")
 
     @model_validator(mode="after")
@@ -137,6 +155,23 @@ class Recipe(Section):
             raise ValueError("stages must hold at least one stage, each with one language or more")
         if len(set(self.tasks)) != len(self.tasks):
             raise ValueError("tasks has a task twice")
+        return self
+
+    @model_validator(mode="after")
+    def _check_stages(self) -> "Recipe":
+        """Refuse what its stages and tasks leave without an effect, or without rows."""
+        if self.without and self.scope != "all":
+            raise ValueError("without needs scope all; elsewhere the stages say what is learned")
+        if self.without and self.adversary is not None:
+            raise ValueError("without is not for an adversary, which needs every task's languages")
+        for task, language in self.without.items():
+            if not all(self.list_stages(task)):
+                raise ValueError(f"without leaves {task} nothing in a stage of {language} alone")
+        later = [share for stage in self.stages[1:] for share in stage.values()]
+        if self.keep_optimiser and not later:
+            raise ValueError("keep_optimiser needs several stages")
+        if self.redraw and min(later, default=1.0) == 1.0:
+            raise ValueError("redraw needs a stage after the first with a share below 1")
         return self
 
     @model_validator(mode="after")

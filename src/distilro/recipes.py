@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from distilro.errors import SettingsError
-from distilro.recipe_settings import Stage
 from distilro.settings import Recipe, Settings
 
 ALL_TASKS = "all"
 JOINT = "+"
+
+_DRAW = "draw"
 
 
 @dataclass(frozen=True, order=True)
@@ -33,22 +34,42 @@ class Mixture:
     name: str
 
 
-def name_stage(stage: Mapping[str, float]) -> str:
-    """Return a stage's name, Romanian first: the same shares have the same name.
+def name_stage(stage: Mapping[str, float], draw: int = 0) -> str:
+    """Return a stage's name, Romanian first: the same shares of the same draw have the same name.
 
-    >>> name_stage({"en": 0.5, "ro": 1.0})
-    'ro1-en0.5'
+    >>> name_stage({"en": 0.5, "ro": 1.0}), name_stage({"en": 0.5}, draw=2)
+    ('ro1-en0.5', 'en0.5-draw2')
     """
-    return "-".join(f"{language}{stage[language]:g}" for language in sorted(stage, reverse=True))
+    shares = [f"{language}{stage[language]:g}" for language in sorted(stage, reverse=True)]
+    return "-".join([*shares, *([f"{_DRAW}{draw}"] if draw else [])])
 
 
 def parse_stage(name: str) -> dict[str, float]:
-    """Return the shares of a stage's name; the inverse of `name_stage`.
+    """Return the shares of a stage's name.
 
-    >>> parse_stage("ro1-en0.5")
+    >>> parse_stage("ro1-en0.5-draw2")
     {'ro': 1.0, 'en': 0.5}
     """
-    return {part[:2]: float(part[2:]) for part in name.split("-")}
+    parts = [part for part in name.split("-") if not part.startswith(_DRAW)]
+    return {part[:2]: float(part[2:]) for part in parts}
+
+
+def parse_draw(name: str) -> int:
+    """Return which draw of its shares a stage's name means; 0 is the first, whose shares nest.
+
+    >>> parse_draw("ro1-en0.5-draw2"), parse_draw("ro1-en0.5")
+    (2, 0)
+    """
+    _, _, draw = name.partition(f"-{_DRAW}")
+    return int(draw or 0)
+
+
+def name_stages(recipe: Recipe, task: str) -> list[str]:
+    """Return the name of what a task learns from in each of a recipe's stages."""
+    return [
+        name_stage(stage, draw=number if recipe.redraw and min(stage.values()) < 1 else 0)
+        for number, stage in enumerate(recipe.list_stages(task))
+    ]
 
 
 def list_datasets(settings: Settings) -> list[str]:
@@ -76,6 +97,7 @@ def describe_mixture(task: str, mixture: str, settings: Settings) -> dict[str, o
     caps = settings.mixtures.caps
     return {
         "stage": parse_stage(mixture),
+        "draw": parse_draw(mixture),
         "datasets": dict(zip(parse_stage(mixture), datasets, strict=True)),
         "caps": {name: caps[name] for name in datasets if name in caps},
         "salt": settings.mixtures.salt,
@@ -105,11 +127,16 @@ def list_cells(settings: Settings) -> list[Cell]:
 def list_scopes(recipe: Recipe, settings: Settings) -> list[str]:
     """Return the scopes of a recipe: every task by itself, every two of them, or all together."""
     tasks = [task for task in settings.data.tasks if not recipe.tasks or task in recipe.tasks]
-    named = {*recipe.tasks, *recipe.task_weights}
+    named = {*recipe.tasks, *recipe.task_weights, *recipe.without}
     if unknown := sorted(named - set(settings.data.tasks)):
         raise SettingsError(
             f"recipes: no task is called {unknown[0]!r}; there are: "
             f"{', '.join(settings.data.tasks)}."
+        )
+    if idle := sorted(set(recipe.without) - set(tasks)):
+        raise SettingsError(
+            f"recipes: without: {idle[0]!r} is not among the recipe's tasks, {', '.join(tasks)}; "
+            "nothing would be left out. Name one of them."
         )
     if recipe.scope == "task":
         return tasks
@@ -139,13 +166,29 @@ def list_mixtures(cell: Cell, settings: Settings) -> list[Mixture]:
     Those that an adversary reads without their labels come last.
     """
     adversary = settings.recipes[cell.recipe].adversary
-    shown = [] if adversary is None else _name_mixtures(cell, [adversary.target], settings)
+    shown = [
+        Mixture(task, name_stage(adversary.target))
+        for task in list_tasks(cell.scope, settings)
+        if adversary is not None
+    ]
     return list(dict.fromkeys([*list_labelled_mixtures(cell, settings), *shown]))
 
 
 def list_labelled_mixtures(cell: Cell, settings: Settings) -> list[Mixture]:
     """Return the training sets of a cell whose labels it learns."""
-    return _name_mixtures(cell, settings.recipes[cell.recipe].stages, settings)
+    tasks = list_tasks(cell.scope, settings)
+    names = [name_stages(settings.recipes[cell.recipe], task) for task in tasks]
+    stages = [zip(tasks, stage, strict=True) for stage in zip(*names, strict=True)]
+    return list(dict.fromkeys(Mixture(task, name) for stage in stages for task, name in stage))
+
+
+def list_validation(cell: Cell, settings: Settings) -> dict[str, str]:
+    """Return the datasets whose validation rows choose the best epoch of a cell, by task."""
+    recipe = settings.recipes[cell.recipe]
+    return {
+        task: getattr(settings.data.tasks[task], recipe.choose_selection(task))
+        for task in list_tasks(cell.scope, settings)
+    }
 
 
 def list_all_mixtures(settings: Settings) -> list[Mixture]:
@@ -344,7 +387,7 @@ def describe_training(cell: Cell, settings: Settings) -> dict[str, object]:
     common = {
         "recipe": told,
         "tasks": tasks,
-        "validation": {task: _find_validation(recipe, task, settings) for task in tasks},
+        "validation": list_validation(cell, settings),
     }
     if recipe.kind != "encoder":
         linear = training.linear.model_dump(mode="json")
@@ -382,18 +425,6 @@ def describe_prediction(scope: str, settings: Settings) -> dict[str, dict]:
     """Return which datasets a cell is tested on, ready for JSON."""
     chosen = {task: settings.data.tasks[task] for task in list_tasks(scope, settings)}
     return {"tasks": {task: datasets.model_dump() for task, datasets in chosen.items()}}
-
-
-def _name_mixtures(cell: Cell, stages: Sequence[Stage], settings: Settings) -> list[Mixture]:
-    tasks = list_tasks(cell.scope, settings)
-    return list(
-        dict.fromkeys(Mixture(task, name_stage(stage)) for stage in stages for task in tasks)
-    )
-
-
-def _find_validation(recipe: Recipe, task: str, settings: Settings) -> str:
-    """Return the dataset whose validation rows choose a task's best epoch."""
-    return getattr(settings.data.tasks[task], recipe.choose_selection())
 
 
 def _describe_start(start: Cell, settings: Settings) -> dict[str, object]:

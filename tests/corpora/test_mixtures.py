@@ -54,6 +54,19 @@ def test_a_worked_example():
     }
 
 
+def test_another_draw_takes_other_rows_of_the_same_under_the_cap():
+    def draw(number, share, cap=40):
+        draws = {"en": Draw(share, cap, number)}
+        return set(build_mixture({"en": ENGLISH}, draws, dropped={}, salt="13")[0].id)
+
+    assert draw(0, 1.0) == draw(1, 1.0) == draw(2, 1.0)
+    halves = [draw(number, 0.5) for number in range(3)]
+    assert [len(half) for half in halves] == [20] * 3
+    assert all(half < draw(0, 1.0) for half in halves)
+    assert len({frozenset(half) for half in halves}) == 3
+    assert draw(1, 0.25) < halves[1]
+
+
 def test_whole_shares_hold_every_row_of_both_languages_once():
     examples, manifest = mix({"ro": 1.0, "en": 1.0})
     assert sorted(examples.id) == sorted([*ROMANIAN.id, *ENGLISH.id])

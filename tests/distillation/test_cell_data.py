@@ -70,7 +70,7 @@ def test_an_adversary_is_shown_the_texts_of_every_task(study):
 def test_what_is_held_out_is_neither_learned_nor_shown(study):
     data = make_data(study, EN_TO_RO)
     hold_out = {key: np.arange(len(part.examples)) % 2 == 0 for key, part in data.mixtures.items()}
-    (part,) = data.gather("en1", 0, hold_out)
+    (part,) = data.gather(0, 0, hold_out)
     assert part.ids == data.mixtures["sentiment", "en1"].examples.id[1::2]
     tokens = data.mixtures["sentiment", "ro1"].tokens
     kept = tokens.select(np.arange(1, len(tokens.lengths), 2))
@@ -79,14 +79,14 @@ def test_what_is_held_out_is_neither_learned_nor_shown(study):
 
 def test_teachers_votes_and_languages_come_where_the_recipe_asks_for_them(study):
     recipe, settings = teach("first")
-    (taught,) = make_data(study, recipe, **settings).gather("ro1", 0)
+    (taught,) = make_data(study, recipe, **settings).gather(0, 0)
     np.testing.assert_allclose(taught.teacher.sum(axis=1), 1.0, atol=1e-6)
     assert taught.votes is None and taught.source is None
-    (voted,) = make_data(study, {"stages": [{"ro": 1.0}], "votes": 0.5}).gather("ro1", 0)
+    (voted,) = make_data(study, {"stages": [{"ro": 1.0}], "votes": 0.5}).gather(0, 0)
     examples = read_examples(study.results / "mixtures" / "sentiment" / "ro1.parquet")
     np.testing.assert_array_equal(voted.votes, examples.votes)
     both = {**EN_TO_RO, "stages": [{"ro": 1.0, "en": 1.0}]}
-    (mixed,) = make_data(study, both).gather("ro1-en1", 0)
+    (mixed,) = make_data(study, both).gather(0, 0)
     langs = read_examples(study.results / "mixtures" / "sentiment" / "ro1-en1.parquet").lang
     assert mixed.source.tolist() == [lang == "en" for lang in langs]
 
@@ -94,7 +94,16 @@ def test_teachers_votes_and_languages_come_where_the_recipe_asks_for_them(study)
 def test_the_last_of_several_stages_holds_its_own_rows_alone(study):
     recipe = {"stages": [{"ro": 1.0, "en": 1.0}, {"ro": 1.0}]}
     data = make_data(study, recipe)
-    (last,) = data.gather("ro1", 0)
+    (last,) = data.gather(1, 0)
     english = set(data.mixtures["sentiment", "ro1-en1"].examples.id) - set(last.ids)
     langs = data.mixtures["sentiment", "ro1"].examples.lang
     assert set(langs) == {"ro"} and len(langs) == len(last.ids) and english
+
+
+def test_a_task_without_one_of_its_datasets_reads_a_mixture_of_the_other(study):
+    recipe = {"stages": [{"ro": 1.0, "en": 1.0}], "without": {"emotion": "en"}}
+    data = make_data(study, recipe, ("sentiment", "emotion"))
+    assert list(data.mixtures) == [("sentiment", "ro1-en1"), ("emotion", "ro1")]
+    sentiment, emotion = data.gather(0, 0)
+    assert sentiment.ids == data.mixtures["sentiment", "ro1-en1"].examples.id
+    assert emotion.ids == data.mixtures["emotion", "ro1"].examples.id

@@ -74,6 +74,7 @@ def test_every_field_of_a_student_changes_its_weights(study, teachers, base, cha
         {"task_weights": {"emotion": 3.0}},
         {"stages": BOTH},
         {"stages": [*EN, *RO]},
+        {"stages": BOTH, "without": {"emotion": "en"}},
         {"votes": 0.5},
     ],
 )
@@ -154,6 +155,14 @@ def test_a_stage_goes_on_from_the_best_weights_of_the_one_before_with_a_fresh_op
     both = study.train("both", {"stages": [*EN, *RO]})
     assert is_same(both, then)
     assert not is_same(both, begun)
+
+
+def test_a_stage_may_go_on_with_the_optimiser_of_the_one_before(study):
+    fresh = study.train("both", {"stages": [*EN, *RO]})
+    kept = study.train("kept", {"stages": [*EN, *RO], "keep_optimiser": True})
+    assert not is_same(kept, fresh)
+    first = [study.read_card(name)["stages"][0] for name in ("both", "kept")]
+    assert first[0] == first[1]
 
 
 def test_the_last_stage_of_gradual_holds_no_english_row():

@@ -12,7 +12,8 @@ from distilro.modeling.dropout import drop
 from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.token_batches import pad_batch
 from distilro.training.batches import Batch, BatchLimits
-from distilro.training.engine import Goal, LoopSettings, train_classifier
+from distilro.training.checkpoints import Checkpoints
+from distilro.training.engine import Goal, LoopSettings, prepare_optimiser, train_classifier
 from distilro.training.epochs import TaskData, lay_out_epoch
 from distilro.training.objective import Objective, Targets
 from distilro.training.weighting import build_weighting
@@ -188,6 +189,32 @@ def test_several_tasks_share_the_body_and_each_trains_its_head():
     _, _, after = train(data)
     for name, parameter in before.named_parameters():
         assert not torch.equal(parameter, after.get_parameter(name)), name
+
+
+def test_a_second_training_goes_on_with_the_optimiser_it_is_given(tmp_path):
+    """Also where the first one was finished by another process, which left its checkpoint."""
+
+    def run(folder, optimiser, classifier, seed):
+        checkpoints = Checkpoints(tmp_path / folder, "0", seconds=600)
+        settings = replace(SETTINGS, seed=seed)
+        goal = Goal(measure_accuracy(make_data("topic")), make_objective())
+        train_classifier(classifier, [make_data("topic")], settings, goal,
+                         optimiser=optimiser, checkpoints=checkpoints)  # fmt: skip
+        return torch.cat([p.detach().reshape(-1) for p in classifier.parameters()])
+
+    def run_both(second):
+        classifier = BagOfWords()
+        optimiser = prepare_optimiser(classifier, SETTINGS)
+        run("first", optimiser, classifier, 0)
+        steps = {float(state["step"]) for state in optimiser.state.values()}
+        assert steps == {15.0}  # three epochs of five batches
+        return run(second, optimiser, classifier, 1)
+
+    kept = run_both("second")
+    assert torch.equal(run_both("again"), kept)  # the first is taken from its checkpoint now
+    classifier = BagOfWords()
+    run("other", None, classifier, 0)
+    assert not torch.equal(run("fresh", None, classifier, 1), kept)
 
 
 def test_the_cost_of_a_run_is_counted():

@@ -68,7 +68,7 @@ wildcard_constraints:
     second="|".join(TASKS),
     recipe="[a-z0-9_]+",
     scope="|".join(re.escape(scope) for scope in SCOPES),
-    mixture=r"(ro|en)[0-9.]+(-(ro|en)[0-9.]+)?",
+    mixture=r"(ro|en)[0-9.]+(-(ro|en)[0-9.]+)?(-draw[0-9]+)?",
 
 
 localrules:
@@ -169,9 +169,7 @@ def mixture_files(mixtures):
 
 def validation_files(cell):
     """Name the validation rows that choose the best epochs of a cell."""
-    recipe = SETTINGS.recipes[cell.recipe]
-    chosen = [SETTINGS.data.tasks[task] for task in recipes.list_tasks(cell.scope, SETTINGS)]
-    names = [getattr(datasets, recipe.choose_selection()) for datasets in chosen]
+    names = recipes.list_validation(cell, SETTINGS).values()
     return [f"data/prepared/{name}/valid.parquet" for name in names]
 
 

@@ -23,6 +23,7 @@ class MixSettings(Section):
     """One mixture: what is drawn from which dataset."""
 
     stage: dict[Name, Share] = Field(description="Language -> share drawn.", min_length=1)
+    draw: int = Field(0, description="Another one takes other rows for the shares.", ge=0)
     datasets: dict[Name, Name] = Field(description="Language -> dataset.")
     caps: dict[Name, Annotated[int, Field(gt=0)]] = Field(
         default_factory=dict, description="Dataset -> most training rows taken from it."
@@ -32,7 +33,7 @@ class MixSettings(Section):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the stage."""
-    parser.add_argument("--settings", required=True, help="JSON: stage, datasets, caps, salt")
+    parser.add_argument("--settings", required=True, help="JSON: stage, draw, datasets, caps, salt")
     parser.add_argument("--prepared", required=True, type=Path, help="folder of prepared datasets")
     parser.add_argument("--audit", required=True, type=Path, help="Parquet file of the audit")
     parser.add_argument("--out", required=True, type=Path, help="Parquet file of the examples")
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
         path = arguments.prepared / dataset / f"{TRAINING_SPLIT}.parquet"
         parts[language] = read_audited(path, dataset, read_inputs(audit))
         inputs[f"{dataset}/{TRAINING_SPLIT}"] = hash_file(path)
-        draws[language] = Draw(share, settings.caps.get(dataset))
+        draws[language] = Draw(share, settings.caps.get(dataset), settings.draw)
     examples, manifest = build_mixture(
         parts, draws, dropped=find_dropped(audit), salt=settings.salt
     )

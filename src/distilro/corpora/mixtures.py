@@ -3,8 +3,9 @@
 Of each language's training rows, those that the audit drops go first, then all but the first
 `cap` in hash order, then all but the first share of the rest. Hash order is by SHA-256 of a salt
 and the row's id, so the draw is random, repeatable and independent of the order in the file, and a
-smaller share is always a subset of a larger one. The manifest accounts for every row. Not done
-here: sampling between tasks while a model trains, and the choice of validation rows.
+smaller share is always a subset of a larger one of the same draw; another draw takes its shares of
+the same rows under the cap in another order. The manifest accounts for every row. Not done here:
+sampling between tasks while a model trains, and the choice of validation rows.
 """
 
 import hashlib
@@ -24,10 +25,14 @@ MANIFEST_VERSION = 1
 
 @dataclass(frozen=True)
 class Draw:
-    """How one language's rows are drawn: a share in (0, 1] of at most `cap` rows (None: of all)."""
+    """How one language's rows are drawn: a share in (0, 1] of at most `cap` rows (None: of all).
+
+    Shares of the same `number` are subsets of one another.
+    """
 
     share: float
     cap: int | None = None
+    number: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a share or a cap that would draw nothing."""
@@ -114,6 +119,9 @@ def _draw_rows(
             "test row; expected some to be left. No mixture was written. Look at the audit."
         )
     under_cap = clean[: draw.cap]
+    if draw.number:
+        again = order_by_hash([part.id[row] for row in under_cap], f"{salt}/{draw.number}/")
+        under_cap = [under_cap[place] for place in again]
     taken = under_cap[: max(1, round(draw.share * len(under_cap)))]
     gone = {
         identity: list(dropped[identity]) for identity in sorted(part.id) if identity in dropped

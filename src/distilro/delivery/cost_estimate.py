@@ -146,19 +146,15 @@ def _measure_cell(cell: Cell, settings: Settings, datasets: Datasets) -> Workloa
     schedule = settings.training.task if alone else settings.training.joint
     tasks = recipes.list_tasks(cell.scope, settings)
     epoch = sum(
-        count_mixture_rows(Mixture(task, recipes.name_stage(stage)), settings, datasets)
-        for stage in recipe.stages
+        count_mixture_rows(Mixture(task, name), settings, datasets)
         for task in tasks
+        for name in recipes.name_stages(recipe, task)
     )
     folds = _count_folds(cell, settings)
     # Each of k folds leaves one part out: k - 1 times the rows, and once the model itself.
     trained = epoch * schedule.epochs * max(1, folds)
-    valid = sum(
-        datasets[getattr(settings.data.tasks[task], recipe.choose_selection())].splits.get(
-            "valid", 0
-        )
-        for task in tasks
-    )
+    chosen_by = recipes.list_validation(cell, settings).values()
+    valid = sum(datasets[name].splits.get("valid", 0) for name in chosen_by)
     forward = valid * schedule.epochs * len(recipe.stages) * (1 + folds)
     forward += _count_answers(cell, settings, datasets) + _count_predictions(
         tasks, settings, datasets

@@ -16,10 +16,10 @@ from distilro.distillation.cell_settings import CellSettings
 from distilro.distillation.teachers import identify_teacher, read_teacher_probabilities
 from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.token_cache import encode_once
-from distilro.recipes import choose_seed, name_stage
+from distilro.recipes import choose_seed, name_stage, name_stages
 from distilro.training.epochs import TaskData
 
-HeldOut = Mapping[tuple[str, str], np.ndarray]  # (task, stage) -> rows not to be read, bool [N]
+HeldOut = Mapping[tuple[str, str], np.ndarray]  # (task, mixture) -> rows not to be read, bool [N]
 
 
 @dataclass(frozen=True)
@@ -92,41 +92,46 @@ class Reader:
 class CellData:
     """The mixtures of a cell's stages, by task, and its teachers' answers.
 
-    `mixtures` holds them by (task, stage), with those that an adversary reads without labels.
+    `mixtures` holds them by (task, name), with those that an adversary reads without labels.
     """
 
     def __init__(self, reader: Reader, settings: CellSettings, results: Path) -> None:
         self.reader, self.results = reader, results
         self.tasks, self.recipe = settings.tasks, settings.recipe
         self.teachers = TeacherFolders.of_recipe(settings, results / "models")
-        # subtle: what an adversary is shown counts, too: a model has read it, if not its labels.
+        self.stages = {task: name_stages(self.recipe, task) for task in self.tasks}
         self.mixtures = {
-            (task, stage): self.read_mixture(task, stage)
-            for stage in dict.fromkeys(map(name_stage, self._list_stages()))
+            (task, name): self.read_mixture(task, name)
             for task in self.tasks
+            for name in dict.fromkeys([*self.stages[task], *self._list_shown()])
         }
 
-    def read_mixture(self, task: str, stage: str) -> Tokenized:
-        """Return the mixture of a task for a stage's name."""
-        return self.reader.read(self.results / "mixtures" / task / f"{stage}.parquet")
+    def read_mixture(self, task: str, name: str) -> Tokenized:
+        """Return a task's mixture of that name."""
+        return self.reader.read(self.results / "mixtures" / task / f"{name}.parquet")
 
     def gather_targets(self, hold_out: HeldOut | None = None) -> RaggedTokens | None:
         """Return the texts of every task that an adversary is shown without their labels."""
         if self.recipe.adversary is None:
             return None
-        stage = name_stage(self.recipe.adversary.target)
-        parts = [self.mixtures[task, stage].tokens for task in self.tasks]
+        (name,) = self._list_shown()
+        parts = [self.mixtures[task, name].tokens for task in self.tasks]
         if hold_out is not None:
-            kept = [np.flatnonzero(~hold_out[task, stage]) for task in self.tasks]
+            kept = [np.flatnonzero(~hold_out[task, name]) for task in self.tasks]
             parts = [part.select(rows) for part, rows in zip(parts, kept, strict=True)]
         return RaggedTokens.join(parts)
 
-    def gather(self, stage: str, seed: int, hold_out: HeldOut | None = None) -> list[TaskData]:
-        """Return every task's mixture of a stage with what this seed's teachers say about it."""
-        data = [self._join(task, stage, seed) for task in self.tasks]
+    def gather(self, stage: int, seed: int, hold_out: HeldOut | None = None) -> list[TaskData]:
+        """Return every task's mixture of a stage with what this seed's teachers say about it.
+
+        Stages count from 0.
+        """
+        names = [self.stages[task][stage] for task in self.tasks]
+        mixtures = list(zip(self.tasks, names, strict=True))
+        data = [self._join(task, name, seed) for task, name in mixtures]
         if hold_out is None:
             return data
-        kept = [np.flatnonzero(~hold_out[task, stage]) for task in self.tasks]
+        kept = [np.flatnonzero(~hold_out[mixture]) for mixture in mixtures]
         return [part.select(rows) for part, rows in zip(data, kept, strict=True)]
 
     def list_hashes(self) -> dict[str, str]:
@@ -141,21 +146,21 @@ class CellData:
             for folder in self.teachers.find(task, seed)
         }
 
-    def _list_stages(self) -> list[Mapping[str, float]]:
-        """Return what the cell's models read: every stage, then an adversary's texts."""
+    def _list_shown(self) -> list[str]:
+        """Return the name of what an adversary reads: a model has read it, if not its labels."""
         adversary = self.recipe.adversary
-        return [*self.recipe.stages, *([] if adversary is None else [adversary.target])]
+        return [] if adversary is None else [name_stage(adversary.target)]
 
-    def _join(self, task: str, stage: str, seed: int) -> TaskData:
-        part = self.mixtures[task, stage]
-        data = TaskData.join(part.examples, part.tokens, self._ask(task, stage, seed))
+    def _join(self, task: str, name: str, seed: int) -> TaskData:
+        part = self.mixtures[task, name]
+        data = TaskData.join(part.examples, part.tokens, self._ask(task, name, seed))
         if self.recipe.votes is not None:
             data = replace(data, votes=part.examples.votes)
         if self.recipe.adversary is not None:
             data = replace(data, source=np.array([lang == "en" for lang in part.examples.lang]))
         return data
 
-    def _ask(self, task: str, stage: str, seed: int) -> np.ndarray | None:
+    def _ask(self, task: str, name: str, seed: int) -> np.ndarray | None:
         """Return what a seed's teachers say together about a mixture, [N, L]; None without any."""
         folders = self.teachers.find(task, seed)
         if not folders:
@@ -163,9 +168,9 @@ class CellData:
         return read_teacher_probabilities(
             self.results,
             folders,
-            examples=self.mixtures[task, stage].examples,
+            examples=self.mixtures[task, name].examples,
             # The logits of folds are kept for all mixtures of a task together.
-            stem=task if self.teachers.out_of_fold else f"{task}-{stage}",
+            stem=task if self.teachers.out_of_fold else f"{task}-{name}",
             how=self.teachers.how,
             temperature=self.teachers.temperature,
         )

@@ -30,7 +30,13 @@ from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.tokenization import load_tokenizer
 from distilro.recipes import name_stage
 from distilro.training.batches import BatchLimits
-from distilro.training.engine import Goal, LoopSettings, Training, train_classifier
+from distilro.training.engine import (
+    Goal,
+    LoopSettings,
+    Training,
+    prepare_optimiser,
+    train_classifier,
+)
 
 ScoreLogits = Callable[[Task, np.ndarray, np.ndarray, np.ndarray], float]
 
@@ -92,16 +98,18 @@ class CellTrainer:
         began = time.perf_counter()
         classifier = build_start(self.settings, self.places, self.tasks, seed).to(machine.device)
         self.loading_seconds += time.perf_counter() - began
-        hold_out = self._hold_out(fold)
+        hold_out, loop = self._hold_out(fold), self._describe_loop(seed)
+        kept = prepare_optimiser(classifier, loop) if self.settings.recipe.keep_optimiser else None
         trainings = []
         for number, stage in enumerate(self.stages):
-            data = self.data.gather(stage, seed, hold_out)
+            data = self.data.gather(number, seed, hold_out)
             targets = self.data.gather_targets(hold_out)
             training = train_classifier(
                 classifier,
                 data,
-                self._describe_loop(seed),
+                loop,
                 Goal(self._score, self.objectives.build(classifier, data, seed, targets)),
+                optimiser=kept,
                 checkpoints=self.checkpoints.open(seed, fold, number),
                 workers=machine.workers,
             )
@@ -161,7 +169,7 @@ class CellTrainer:
 
     @cached_property
     def _folds(self) -> dict[tuple[str, str], np.ndarray]:
-        """Return the fold of every row that is learned: (task, stage) -> int64 [N]."""
+        """Return the fold of every row that is learned: (task, mixture) -> int64 [N]."""
         assign = check_folds(self.settings.folds).assign
         mixtures = self.data.mixtures.items()
         return {place: assign(part.examples.text_hash) for place, part in mixtures}

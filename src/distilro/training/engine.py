@@ -76,12 +76,13 @@ class Training:
     resumed_at: int = 0
 
 
-def train_classifier(
+def train_classifier(  # noqa: PLR0913 - one more where stages share an optimiser
     classifier: nn.Module,
     data: Sequence[TaskData],
     settings: LoopSettings,
     goal: Goal,
     *,
+    optimiser: torch.optim.Optimizer | None = None,
     checkpoints: Checkpoints | None = None,
     workers: Workers = ALONE,
 ) -> Training:
@@ -92,6 +93,8 @@ def train_classifier(
         data: the tasks in their order, each once.
         settings: see LoopSettings.
         goal: what chooses the best epoch, and what is minimised.
+        optimiser: of `prepare_optimiser`, to go on with: it is left with its last step's state,
+            whichever weights are the best. None begins with a new one.
         checkpoints: where to go on from and what to keep for another time; None keeps nothing.
         workers: the processes that train this one classifier together.
 
@@ -104,15 +107,10 @@ def train_classifier(
         plain = Objective(build_weighting("fixed", [part.task.name for part in data], {}))
         goal = replace(goal, objective=plain)
     work = _ClassifierWork(classifier, data, settings, goal, workers)
-    optimiser = build_optimiser(
-        classifier,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        layer_decay=settings.layer_decay,
-    )
+    chosen = optimiser or prepare_optimiser(classifier, settings)
     for module, rate in work.objective.list_learned(settings.learning_rate):
-        add_parameters(optimiser, module, rate, settings.weight_decay)
-    learner = Learner(classifier, optimiser, work.objective.module)
+        add_parameters(chosen, module, rate, settings.weight_decay)
+    learner = Learner(classifier, chosen, work.objective.module)
     steps = StepSettings(
         settings.learning_rate, settings.warmup_share, settings.clip_norm, settings.seed
     )
@@ -121,9 +119,19 @@ def train_classifier(
     )
     work.take_best()
     if checkpoints and workers.rank == 0:
-        keep_result(work, learner, checkpoints)
+        keep_result(work, learner, checkpoints, optimiser=optimiser is not None)
     work.training.seconds = time.perf_counter() - began
     return work.training
+
+
+def prepare_optimiser(classifier: nn.Module, settings: LoopSettings) -> torch.optim.Optimizer:
+    """Return a new optimiser of a classifier's parameters."""
+    return build_optimiser(
+        classifier,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        layer_decay=settings.layer_decay,
+    )
 
 
 class _ClassifierWork:

@@ -149,14 +149,16 @@ def run_steps(
     return began
 
 
-def keep_result(work: Work, learner: Learner, checkpoints: Checkpoints) -> None:
+def keep_result(
+    work: Work, learner: Learner, checkpoints: Checkpoints, *, optimiser: bool = False
+) -> None:
     """Write the finished training as a last checkpoint, so that it is never done again.
 
-    Without the optimiser's state: no step follows.
+    The optimiser's state is left out, since no step follows, but where `optimiser` asks for it.
     """
     moment = _capture(work, learner, work.total_steps)
-    weights = {n: t for n, t in moment.tensors.items() if not n.startswith("optimiser.")}
-    checkpoints.save(Moment(moment.step, weights, moment.values))
+    kept = {n: t for n, t in moment.tensors.items() if optimiser or not n.startswith("optimiser.")}
+    checkpoints.save(Moment(moment.step, kept, moment.values))
 
 
 def measure_gradient(parameters: list[nn.Parameter]) -> Tensor:
