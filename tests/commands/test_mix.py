@@ -55,12 +55,19 @@ def test_a_mixture_and_its_manifest_are_written(prepared, tmp_path):
     assert manifest["datasets"]["stiri"]["dropped"] == {leaked: ["near copy of stiri/test"]}
     assert manifest["datasets"]["news"]["over_cap_rows"] == 20
     assert manifest["datasets"]["news"]["over_share_rows"] == 10
-    assert manifest["settings"] == SETTINGS
+    assert manifest["settings"] == {**SETTINGS, "draw": 0}
     assert manifest["inputs"] == {
         "audit": hash_file(tmp_path / "audit.parquet"),
         "news/train": hash_file(prepared / "news" / "train.parquet"),
         "stiri/train": hash_file(prepared / "stiri" / "train.parquet"),
     }
+
+
+def test_another_draw_is_written_with_other_rows_for_its_shares(prepared, tmp_path):
+    assert run_mix(tmp_path, "first") == run_mix(tmp_path, "second", draw=1) == 0
+    drawn = [read_examples(tmp_path / f"{name}.parquet") for name in ("first", "second")]
+    assert len(drawn[0]) == len(drawn[1]) and set(drawn[0].id) != set(drawn[1].id)
+    assert read_json(tmp_path / "second.json")["settings"]["draw"] == 1
 
 
 def test_the_same_settings_give_the_same_bytes(prepared, tmp_path):
