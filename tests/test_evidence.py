@@ -80,7 +80,8 @@ def test_the_family_has_each_pair_once_and_only_cells_that_are_trained(scenario)
     others = {(r["reference"], r["reference_scope"], r["task"]) for r in described["family"]}
     assert len(keys) == len(set(keys))
     assert set(keys) | others <= cells
-    assert {recipe for recipe, _, _ in keys} == set(order_recipes(settings)) - {"majority"}
+    alone = {n for n in order_recipes(settings) if settings.recipes[n].reference is None}
+    assert {recipe for recipe, _, _ in keys} == set(order_recipes(settings)) - alone
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -142,21 +143,48 @@ def test_a_part_of_a_dataset_does_not_speak_for_the_whole():
     assert "half" not in {cell["recipe"] for cell in described["cells"]}
 
 
+def find_influences(*names, **recipes):
+    told = check_section(CompareSettings, json.dumps(compare(*names, **recipes)))
+    return find_additions(
+        [
+            PlainCell(
+                cell.recipe,
+                cell.scope,
+                {task: frozenset(datasets) for task, datasets in cell.datasets.items()},
+                cell.conditions,
+            )
+            for cell in told.cells
+        ]
+    )
+
+
 def test_each_dataset_of_a_joint_model_is_left_out_by_a_recipe_of_the_study():
     names = [f"multi_without_{task}_{language}" for task in TASKS for language in ("en", "ro")]
-    told = check_section(CompareSettings, json.dumps(compare("multi", *names)))
-    cells = [
-        PlainCell(cell.recipe, cell.scope, {t: frozenset(d) for t, d in cell.datasets.items()})
-        for cell in told.cells
-    ]
     found = {
         (addition.added, addition.pair.reference)
-        for addition in find_additions(cells)
+        for addition in find_influences("multi", *names)
         if addition.pair.recipe == "multi" and addition.pair.reference in names
     }
     datasets = build_settings("study").data.tasks
     expected = [getattr(datasets[t], language) for t in TASKS for language in ("en", "ro")]
     assert found == set(zip(expected, names, strict=True))
+
+
+def test_another_language_of_validation_is_told_of_the_task_that_is_chosen_by_it():
+    name = "multi_without_topic_ro"
+    also = {
+        (addition.pair.task, addition.pair.reference_scope): addition.also
+        for addition in find_influences("multi", "multi_pairs", name)
+        if (addition.pair.recipe, addition.pair.reference) == ("multi", name)
+        or (addition.pair.recipe, addition.pair.reference) == (name, "multi_pairs")
+    }
+    topic = ("language of validation of topic",)
+    pair = "emotion+sentiment"
+    assert also == {
+        **{(task, "all"): topic for task in TASKS},
+        ("emotion", pair): (),
+        ("sentiment", pair): (),
+    }
 
 
 def test_of_several_with_the_same_data_the_first_speaks():

@@ -46,6 +46,10 @@ def test_an_adversary_and_an_alignment_that_say_nothing_add_the_paper_s_or_nothi
         ({"without": {"topic": "de"}, "scope": "all"}, "'ro' or 'en'"),
         ({"without": {"topic": "ro"}, "scope": "all"}, "leaves topic nothing in a stage of ro"),
         (
+            {"without": {"topic": "en"}, "scope": "all"},
+            "leaves out en of topic, which no stage has",
+        ),
+        (
             {"without": {"topic": "ro"}, "scope": "all", "stages": BOTH, "adversary": {}},
             "without is not for an adversary",
         ),

@@ -124,7 +124,7 @@ def _describe_conditions(cell: Cell, settings: Settings) -> dict[str, str]:
     schedule = settings.training.joint if joint else settings.training.task
     conditions = {
         "schedule": schedule.model_dump_json(),
-        "language of validation": "/".join(sorted({recipe.choose_selection(t) for t in tasks})),
+        **{f"language of validation of {task}": recipe.choose_selection(task) for task in tasks},
     }
     return {**conditions, "sampling": str(recipe.sampling)} if joint else conditions
 

@@ -165,6 +165,8 @@ class Recipe(Section):
         if self.without and self.adversary is not None:
             raise ValueError("without is not for an adversary, which needs every task's languages")
         for task, language in self.without.items():
+            if not any(language in stage for stage in self.stages):
+                raise ValueError(f"without leaves out {language} of {task}, which no stage has")
             if not all(self.list_stages(task)):
                 raise ValueError(f"without leaves {task} nothing in a stage of {language} alone")
         later = [share for stage in self.stages[1:] for share in stage.values()]

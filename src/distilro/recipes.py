@@ -178,8 +178,12 @@ def list_labelled_mixtures(cell: Cell, settings: Settings) -> list[Mixture]:
     """Return the training sets of a cell whose labels it learns."""
     tasks = list_tasks(cell.scope, settings)
     names = [name_stages(settings.recipes[cell.recipe], task) for task in tasks]
-    stages = [zip(tasks, stage, strict=True) for stage in zip(*names, strict=True)]
-    return list(dict.fromkeys(Mixture(task, name) for stage in stages for task, name in stage))
+    mixtures = (
+        Mixture(task, name)
+        for stage in zip(*names, strict=True)
+        for task, name in zip(tasks, stage, strict=True)
+    )
+    return list(dict.fromkeys(mixtures))
 
 
 def list_validation(cell: Cell, settings: Settings) -> dict[str, str]:

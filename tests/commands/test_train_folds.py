@@ -118,7 +118,7 @@ def test_stopped_folds_go_on_and_answer_as_if_they_had_never_been_stopped(study,
     assert not find_set(study, "stopped").exists()
     assert study.train_folds("stopped", recipe, mixtures) == 0
     record = read_json(study.results / "records" / "folds-stopped-sentiment.json")
-    assert record["resumed"].keys() == {"seed0-fold0/ro1", "seed0-fold1/ro1"}
+    assert record["resumed"].keys() == {"seed0-fold0-stage0", "seed0-fold1-stage0"}
     examples = read_mixture(study, "ro1-en1")
     assert np.array_equal(
         read_answers(study, "stopped", examples), read_answers(study, "teacher", examples)

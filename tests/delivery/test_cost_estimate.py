@@ -51,6 +51,18 @@ def test_a_training_reads_its_mixture_once_per_epoch_and_seed(settings, datasets
     assert load.models == 2
 
 
+def test_a_dataset_that_is_left_out_is_neither_learned_nor_asked_for_the_best_epoch(datasets):
+    names = ["multi", "multi_without_emotion_ro"]
+    settings = build_settings("laptop", training={"recipes": names, "seeds": [0]}, mixtures=CAPS)
+    whole, without = (
+        load for load in measure_workloads(settings, datasets) if load.recipe in names
+    )
+    epochs = settings.training.joint.epochs
+    assert whole.training_texts - without.training_texts == 4088 * epochs
+    valid = {name: datasets[name].splits["valid"] for name in ("redv2", "carer")}
+    assert whole.forward_texts - without.forward_texts == (valid["redv2"] - valid["carer"]) * epochs
+
+
 def test_a_teacher_is_asked_once_on_each_mixture_of_its_students(datasets):
     def count(recipes):
         training = {"recipes": recipes, "seeds": [0]}

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from distilro.cli import main
-from tests.faults.cells import make_cell
+from tests.faults.cells import SETTINGS, make_cell
 from tests.faults.processes import run_command, stop_command
 
 
@@ -71,6 +71,25 @@ def test_a_cell_asked_to_stop_leaves_a_checkpoint_and_goes_on_from_it(undisturbe
     assert f"Going on after step 5 of {steps}" in ended.log
     assert cell.read_models() == undisturbed.read_models()
     assert not list(cell.checkpoints.iterdir())
+
+
+def test_a_stage_goes_on_with_its_optimiser_after_a_kill_in_the_one_before_and_in_itself(
+    undisturbed, inputs, tmp_path
+):
+    recipe = {**SETTINGS["recipe"], "keep_optimiser": True}
+    whole, killed = (make_cell(inputs, tmp_path / name) for name in ("whole", "killed"))
+    assert main(whole.list_arguments(recipe=recipe)) == 0
+    argv = killed.list_arguments(recipe=recipe)
+    for at in (("seed0-stage0/checkpoint.json", 3), ("seed0-stage1/checkpoint.json", 3)):
+        ended = stop_command(
+            argv, tmp_path / "scratch", below=killed.checkpoints, at=at, by=signal.SIGKILL
+        )
+        assert ended.code == -signal.SIGKILL
+    assert killed.read_step("seed0-stage1") == 2
+    assert main(argv) == 0
+    assert killed.read_models() == whole.read_models()
+    assert whole.read_card()["stages"][0] == undisturbed.read_card()["stages"][0]
+    assert whole.read_card()["weights"] != undisturbed.read_card()["weights"]
 
 
 def test_two_seeds_have_different_weights(undisturbed):

@@ -1,6 +1,6 @@
 """Phase training: teachers, their logits, students.
 
-REQUIRES  results/<scenario>/{mixtures,encoders}, data/prepared/<Romanian dataset>/valid.parquet
+REQUIRES  results/<scenario>/{mixtures,encoders}, data/prepared/<dataset>/valid.parquet
 MAKES     results/<scenario>/models/<recipe>/<scope>/seed<k>/{model.safetensors,config.json,...,card.json}
           results/<scenario>/logits/<recipe>/<scope>/seed<k>/<task>-<mixture>.{safetensors,json}
           results/<scenario>/logits/<recipe>/<scope>/seed<k>-folds/<task>.{safetensors,json}

@@ -100,8 +100,9 @@ def _predict(
 ) -> dict[str, Predictions]:
     """Return the predictions of every role by its name.
 
-    The model is asked once for all of them: it scores texts that are the same in several variants
-    once, and batches of more texts have less padding.
+    The model is asked once for all of them: an encoder scores texts once that are the same in
+    several variants, and batches of more texts have less padding. In the last bits an answer may
+    so depend on which roles there are.
     """
     texts = {role: _show_texts(examples, role) for role, examples in examples_of.items()}
     logits = scorer.score(task, list(chain.from_iterable(texts.values())))  # [all roles' N, L]

@@ -37,13 +37,14 @@ def identify_cell(
     }
 
 
-def name_model(seed: int, fold: int | None) -> str:
-    """Return the name of one of a cell's models.
+def name_training(seed: int, fold: int | None, stage: int) -> str:
+    """Return the name of one of a cell's trainings: a stage of one of its models.
 
-    >>> name_model(0, None), name_model(0, 2)
-    ('seed0', 'seed0-fold2')
+    >>> name_training(0, None, 0), name_training(0, 2, 1)
+    ('seed0-stage0', 'seed0-fold2-stage1')
     """
-    return f"seed{seed}" if fold is None else f"seed{seed}-fold{fold}"
+    model = f"seed{seed}" if fold is None else f"seed{seed}-fold{fold}"
+    return f"{model}-stage{stage}"
 
 
 class CellCheckpoints:
@@ -72,7 +73,7 @@ class CellCheckpoints:
         }
         folder = places.results / "checkpoints" / places.recipe / places.scope
         checkpoints = Checkpoints(
-            folder / f"{name_model(seed, fold)}-stage{stage}",
+            folder / name_training(seed, fold, stage),
             hash_json(identity),
             seconds=places.checkpoint_seconds,
         )

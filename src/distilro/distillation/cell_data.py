@@ -135,8 +135,8 @@ class CellData:
         return [part.select(rows) for part, rows in zip(data, kept, strict=True)]
 
     def list_hashes(self) -> dict[str, str]:
-        """Return <task>/<stage> -> the hash of its file."""
-        return {f"{t}/{s}": part.file_hash for (t, s), part in self.mixtures.items()}
+        """Return <task>/<mixture> -> the hash of its file."""
+        return {f"{task}/{name}": part.file_hash for (task, name), part in self.mixtures.items()}
 
     def list_teacher_weights(self, seed: int) -> dict[str, str]:
         """Return each of a seed's teachers, by its folder's name and task, with its weights."""

@@ -19,7 +19,7 @@ from torch import nn
 
 from distilro.artifacts import hash_file
 from distilro.corpora.examples import Task
-from distilro.distillation.cell_checkpoints import CellCheckpoints, identify_cell, name_model
+from distilro.distillation.cell_checkpoints import CellCheckpoints, identify_cell, name_training
 from distilro.distillation.cell_data import CellData, HeldOut, Reader
 from distilro.distillation.cell_settings import CellPlaces, CellSettings, Machine
 from distilro.distillation.folds import check_folds
@@ -28,7 +28,6 @@ from distilro.distillation.starts import build_start, find_start
 from distilro.modeling.heads import Classifier, save_classifier, score_tokens
 from distilro.modeling.ragged import RaggedTokens
 from distilro.modeling.tokenization import load_tokenizer
-from distilro.recipes import name_stage
 from distilro.training.batches import BatchLimits
 from distilro.training.engine import (
     Goal,
@@ -74,7 +73,6 @@ class CellTrainer:
         began = time.perf_counter()
         self.tokenizer = load_tokenizer(self._find_tokenizer())
         self.objectives = ObjectiveParts(settings, places, machine, self.tokenizer)
-        self.stages = [name_stage(stage) for stage in settings.recipe.stages]
         self.reader = Reader(self.tokenizer, settings.max_tokens, places.results / "tokens")
         self.data = CellData(self.reader, settings, places.results)
         self.valid = {
@@ -101,8 +99,8 @@ class CellTrainer:
         hold_out, loop = self._hold_out(fold), self._describe_loop(seed)
         kept = prepare_optimiser(classifier, loop) if self.settings.recipe.keep_optimiser else None
         trainings = []
-        for number, stage in enumerate(self.stages):
-            data = self.data.gather(number, seed, hold_out)
+        for stage in range(len(self.settings.recipe.stages)):
+            data = self.data.gather(stage, seed, hold_out)
             targets = self.data.gather_targets(hold_out)
             training = train_classifier(
                 classifier,
@@ -110,7 +108,7 @@ class CellTrainer:
                 loop,
                 Goal(self._score, self.objectives.build(classifier, data, seed, targets)),
                 optimiser=kept,
-                checkpoints=self.checkpoints.open(seed, fold, number),
+                checkpoints=self.checkpoints.open(seed, fold, stage),
                 workers=machine.workers,
             )
             self._report(seed, fold, stage, training)
@@ -210,13 +208,13 @@ class CellTrainer:
             packed=self.machine.packed,
         )
 
-    def _report(self, seed: int, fold: int | None, stage: str, training: Training) -> None:
-        model = name_model(seed, fold)
+    def _report(self, seed: int, fold: int | None, stage: int, training: Training) -> None:
+        name = name_training(seed, fold, stage)
         if training.resumed_at:
-            self.resumed[f"{model}/{stage}"] = training.resumed_at
+            self.resumed[name] = training.resumed_at
         logger.info(
-            "%s/%s %s, %s: validation %.4f at step %d of %d, %.1f s",
-            *(self.places.recipe, self.places.scope, model, stage, training.best_score),
+            "%s/%s %s: validation %.4f at step %d of %d, %.1f s",
+            *(self.places.recipe, self.places.scope, name, training.best_score),
             *(training.best_step, training.steps, training.seconds),
         )
 

@@ -107,10 +107,11 @@ def train_classifier(  # noqa: PLR0913 - one more where stages share an optimise
         plain = Objective(build_weighting("fixed", [part.task.name for part in data], {}))
         goal = replace(goal, objective=plain)
     work = _ClassifierWork(classifier, data, settings, goal, workers)
-    chosen = optimiser or prepare_optimiser(classifier, settings)
+    goes_on = optimiser is not None
+    optimiser = optimiser or prepare_optimiser(classifier, settings)
     for module, rate in work.objective.list_learned(settings.learning_rate):
-        add_parameters(chosen, module, rate, settings.weight_decay)
-    learner = Learner(classifier, chosen, work.objective.module)
+        add_parameters(optimiser, module, rate, settings.weight_decay)
+    learner = Learner(classifier, optimiser, work.objective.module)
     steps = StepSettings(
         settings.learning_rate, settings.warmup_share, settings.clip_norm, settings.seed
     )
@@ -119,7 +120,7 @@ def train_classifier(  # noqa: PLR0913 - one more where stages share an optimise
     )
     work.take_best()
     if checkpoints and workers.rank == 0:
-        keep_result(work, learner, checkpoints, optimiser=optimiser is not None)
+        keep_result(work, learner, checkpoints, with_optimiser=goes_on)
     work.training.seconds = time.perf_counter() - began
     return work.training
 

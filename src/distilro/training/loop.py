@@ -150,14 +150,17 @@ def run_steps(
 
 
 def keep_result(
-    work: Work, learner: Learner, checkpoints: Checkpoints, *, optimiser: bool = False
+    work: Work, learner: Learner, checkpoints: Checkpoints, *, with_optimiser: bool = False
 ) -> None:
     """Write the finished training as a last checkpoint, so that it is never done again.
 
-    The optimiser's state is left out, since no step follows, but where `optimiser` asks for it.
+    The optimiser's state, twice the weights, is left out, since no step follows, but where
+    `with_optimiser` says that another training goes on with it.
     """
     moment = _capture(work, learner, work.total_steps)
-    kept = {n: t for n, t in moment.tensors.items() if optimiser or not n.startswith("optimiser.")}
+    kept = {
+        n: t for n, t in moment.tensors.items() if with_optimiser or not n.startswith("optimiser.")
+    }
     checkpoints.save(Moment(moment.step, kept, moment.values))
 
 
