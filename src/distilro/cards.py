@@ -43,15 +43,16 @@ def add_seconds(record: dict, name: str) -> Iterator[None]:
 def record_run(folder: str | Path, stage: str, name: str, threads: int) -> Iterator[dict]:
     """Time the block and write `folder`/`stage`-`name`.json when it succeeds.
 
-    `seconds` is the block's time; `import_seconds` is what the process took before the stage
-    began, null where the system does not tell. The block may add entries to the mapping that is
-    yielded.
+    `seconds` is the block's time and `earlier_seconds`; `import_seconds` is what the process took
+    before the stage began, null where the system does not tell. The block may add entries to the
+    mapping that is yielded: `earlier_seconds`, for one, of a work that it went on with.
     """
-    record: dict = {"stage": stage, "name": name, "threads": threads}
+    record: dict = {"stage": stage, "name": name, "threads": threads, "earlier_seconds": 0.0}
     record["import_seconds"] = measure_import_seconds()
     began = time.perf_counter()
     yield record
-    record["seconds"] = round(time.perf_counter() - began, 3)
+    seconds = time.perf_counter() - began
+    record["seconds"] = round(record["earlier_seconds"] + seconds, 3)
     hardware = describe_hardware()
     # A GPU that the run did not compute on had no part in its seconds.
     gpus = hardware["gpus"] if record.get("device") == "cuda" else []

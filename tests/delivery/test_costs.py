@@ -71,13 +71,18 @@ def test_the_training_of_one_model_is_the_mean_of_its_seeds():
     assert cost.training_seconds == 4.0
 
 
-def test_a_resumed_training_is_known_to_be_one():
-    cards = [make_card("single", "emotion"), make_card("single", "topic")]
+def test_seconds_that_leave_out_what_came_before_a_checkpoint_are_known_to():
+    cards = [make_card("single", task) for task in ("emotion", "topic", "sentiment")]
+    gone_on = {"seed0-stage0": 30}
     records = [
-        make_record("train", "single-emotion", 1.0, resumed={"seed0/ro1": 30}),
+        make_record("train", "single-emotion", 1.0, resumed=gone_on),
         make_record("train", "single-topic", 1.0, resumed={}),
+        make_record("train", "single-sentiment", 9.0, resumed=gone_on, earlier_seconds=8.0),
     ]
-    assert [cost.resumed for cost in build_costs(cards, records, [], RECIPES)] == [True, False]
+    costs = build_costs(cards, records, [], RECIPES)
+    assert [cost.partial for cost in costs] == [True, False, False]
+    assert [cost.seconds["train"] for cost in costs] == [1.0, 1.0, 9.0]
+    assert math.isnan(costs[0].training_seconds) and costs[2].training_seconds == 9.0
 
 
 def test_the_cost_with_teachers_adds_their_training_and_their_answers():

@@ -14,7 +14,7 @@ KINDS = {"linear": "linear", "floor": "majority", "multi": "encoder", "weak": "e
 def make_cost(recipe, seconds=60.0, **changes):
     fields = {
         "recipe": recipe, "scope": "emotion", "tasks": ("emotion",), "models": 2,
-        "parameters": 5e6, "tokens": 1.2e6, "flops": 3.3e13, "resumed": False,
+        "parameters": 5e6, "tokens": 1.2e6, "flops": 3.3e13, "partial": False,
         "upstream_seconds": math.nan,
         "seconds": {"train": seconds, "logits": math.nan, "folds": math.nan, "predict": 12.0},
     }  # fmt: skip
@@ -40,9 +40,11 @@ def test_energy_is_seconds_times_declared_watts_and_is_left_out_without_them():
     assert "energy" not in [cell.text for cell in build_ledger([cost], {}, None).head]
 
 
-def test_seconds_of_a_resumed_training_are_marked_as_the_last_runs():
-    (row,) = build_ledger([make_cost("multi", resumed=True)], {}, None).rows
-    assert row[3].note == "last run only"
+def test_seconds_of_a_last_part_are_marked_and_have_no_point():
+    cost = make_cost("multi", partial=True)
+    (row,) = build_ledger([cost], {}, None).rows
+    assert row[3].note == "last part alone"
+    assert build_paretos([cost], group(multi=0.7), KINDS) == []
 
 
 def test_a_recipe_that_is_not_above_the_lines_it_must_beat_is_named():

@@ -116,12 +116,18 @@ def test_the_table_is_published_under_the_name_of_its_machine(results, out):
         assert (out / name).read_bytes() == (results / name).read_bytes()
 
 
-def test_times_of_jobs_that_were_resumed_are_said_to_be_of_their_last_part(results, out):
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({}, "added up, 1 job that went on from a checkpoint by the last part. Seeds"),
+        ({"earlier_seconds": 60.0}, "added up. Seeds"),
+    ],
+)
+def test_times_that_leave_a_part_out_are_said_to(results, out, told, said):
     path = results / "records/train-multi-all.json"
-    write_json(path, {**read_json(path), "resumed": {"seed0/ro1": 30}})
+    write_json(path, {**read_json(path), "resumed": {"seed0-stage0": 30}, **told})
     publish_run(results, out)
-    said = "took 2 min 0 s added up, 1 job that went on from a checkpoint by the last part. Seeds"
-    assert said in (out / "matrix.md").read_text(encoding="utf-8")
+    assert f"took 2 min 0 s {said}" in (out / "matrix.md").read_text(encoding="utf-8")
 
 
 def test_every_cell_of_every_test_set_is_expected(results, out):

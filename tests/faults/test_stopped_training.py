@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+from distilro.artifacts import read_json
 from distilro.cli import main
 from tests.faults.cells import SETTINGS, make_cell
 from tests.faults.processes import run_command, stop_command
@@ -49,6 +50,11 @@ def test_a_cell_killed_over_and_over_has_the_models_of_one_that_never_was(undist
     assert main(cell.list_arguments()) == 0
     assert cell.read_models() == undisturbed.read_models()
     assert not list(cell.checkpoints.iterdir())
+    record = read_json(cell.results / "records" / "train-multi-all.json")
+    # Before the last start: both stages of the first seed, one and a part of the second.
+    names = [f"seed{seed}-stage{stage}" for seed in (0, 1) for stage in (0, 1)]
+    assert list(record["resumed"]) == names
+    assert record["seconds"] > record["earlier_seconds"] > 0
 
 
 def test_a_cell_asked_to_stop_leaves_a_checkpoint_and_goes_on_from_it(undisturbed, stop):

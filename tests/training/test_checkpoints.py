@@ -121,6 +121,25 @@ def test_a_checkpoint_is_due_when_its_time_has_passed(tmp_path, monkeypatch):
     assert not checkpoints.is_due()
 
 
+def test_the_seconds_of_all_parts_are_added_up(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("distilro.training.checkpoints.time.monotonic", lambda: now[0])
+    first = Checkpoints(tmp_path, "one", seconds=30)
+    assert first.earlier_seconds == 0.0
+    for later in (40.0, 5.0):
+        now[0] += later
+        first.save(MOMENT)
+    now[0] += 1000.0  # stopped and gone on with later
+    second = Checkpoints(tmp_path, "one", seconds=30)
+    second.load()
+    assert second.earlier_seconds == 45.0
+    now[0] += 10.0
+    second.save(MOMENT)
+    third = Checkpoints(tmp_path, "one", seconds=30)
+    third.load()
+    assert third.earlier_seconds == 55.0
+
+
 def test_clearing_removes_the_folder_and_may_be_done_twice(folder):
     (folder / ".writing-left.safetensors").write_bytes(b"half")
     for _ in range(2):

@@ -62,6 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         record["device"] = device
         checkpoints = _make_encoder(settings, arguments, device)
         record["resumed"] = {"adaptation": step} if (step := checkpoints.resumed_at) else {}
+        record["earlier_seconds"] = checkpoints.earlier_seconds
         checkpoints.clear()
 
 

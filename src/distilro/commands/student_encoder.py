@@ -64,6 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
         record["device"] = choose_device(claimed)
         checkpoints = _make_student(settings, arguments, record["device"])
         record["resumed"] = {"distillation": step} if (step := checkpoints.resumed_at) else {}
+        record["earlier_seconds"] = checkpoints.earlier_seconds
         checkpoints.clear()
 
 

@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
             if cell.machine.workers.rank == 0:
                 card = cell.write(trained, seed)
                 write_json(cell.places.find_model(seed) / "card.json", card)
-        record["resumed"] = cell.resumed
+        record["resumed"] = cell.checkpoints.resumed
+        record["earlier_seconds"] = cell.checkpoints.earlier_seconds
         cell.clear_checkpoints()
 
 

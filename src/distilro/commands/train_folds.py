@@ -35,7 +35,8 @@ def run(arguments: argparse.Namespace) -> None:
         check_folds(cell.settings.folds)
         parts = {task: _read_asked(cell, task, names) for task, names in asked.items()}
         record["seeds"] = {seed: _train_folds(cell, seed, parts) for seed in cell.settings.seeds}
-        record["resumed"] = cell.resumed
+        record["resumed"] = cell.checkpoints.resumed
+        record["earlier_seconds"] = cell.checkpoints.earlier_seconds
         cell.clear_checkpoints()
 
 

@@ -6,7 +6,14 @@ from typing import Any
 import yaml
 
 from distilro.delivery.inputs import Records
-from distilro.delivery.tables import Cell, Table, write_count, write_seconds, write_words
+from distilro.delivery.tables import (
+    Cell,
+    Table,
+    count_nouns,
+    write_count,
+    write_seconds,
+    write_words,
+)
 
 
 def write_settings(settings: Mapping[str, Any]) -> str:
@@ -41,7 +48,16 @@ def build_timings(records: Records) -> Table:
     ]
     head = write_words("stage", "jobs", "time of all jobs", "longest job")
     caption = f"Time per stage: {write_seconds(total)} over all jobs, some side by side"
-    return Table(caption, head, rows)
+    return Table(caption + describe_partial(records), head, rows)
+
+
+def describe_partial(records: Records) -> str:
+    """Return what is to be said of times that leave a part out; nothing where all are whole."""
+    if not records.partial:
+        return ""
+    return (
+        f", {count_nouns(records.partial, 'job')} that went on from a checkpoint by the last part"
+    )
 
 
 def _write_value(value: Any) -> str:  # noqa: ANN401 - any JSON value

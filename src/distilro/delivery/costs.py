@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from distilro.delivery.inputs import Source
+from distilro.delivery.inputs import Source, tells_last_part_alone
 from distilro.delivery.upstream import Model, Need, find_upstream
 
 FLOPS_PER_PARAMETER = 6  # a multiplication and an addition forward, twice that backward
@@ -33,7 +33,8 @@ class Shape:
 class Cost:
     """One cell over all its models; a number that was not recorded is NaN.
 
-    `seconds` are by stage; a model that was stopped and resumed counts its last run alone.
+    `seconds` are by stage. `partial` says that those of a training leave out what came before a
+    checkpoint.
     `upstream_seconds` are those of all that it builds on, each counted whole, though it may serve
     several students.
     """
@@ -46,7 +47,7 @@ class Cost:
     tokens: float
     flops: float
     seconds: Mapping[str, float]
-    resumed: bool
+    partial: bool
     upstream_seconds: float
 
     @property
@@ -66,8 +67,8 @@ class Cost:
 
     @property
     def training_seconds(self) -> float:
-        """Return the training seconds of one model, the mean of its seeds."""
-        return self.seconds["train"] / self.models
+        """Return the training seconds of one model, the mean of its seeds; NaN where partial."""
+        return math.nan if self.partial else self.seconds["train"] / self.models
 
 
 def build_costs(
@@ -88,10 +89,10 @@ def build_costs(
     shapes = {str(Path(config.where).parent): read_shape(config) for config in configs}
     times = _add_seconds(records, list(groups))
     above = {model: find_upstream(model, tasks, recipes) for model in groups}
-    resumed = {
+    partial = {
         _find_model(record, list(groups))
         for record in records
-        if record.get("stage") == "train" and record.values.get("resumed")
+        if record.get("stage") == "train" and tells_last_part_alone(record)
     }
     return [
         Cost(
@@ -102,7 +103,7 @@ def build_costs(
             tokens=math.fsum(_count_tokens(card) for card in group),
             flops=math.fsum(_estimate_flops(card, shapes) for card in group),
             seconds={stage: times.get(Need(stage, model), math.nan) for stage in STAGES},
-            resumed=model in resumed,
+            partial=model in partial,
             upstream_seconds=_add_recorded(times.get(need, math.nan) for need in above[model]),
         )
         for model, group in groups.items()

@@ -83,7 +83,8 @@ class Records:
     versions: Sequence[Mapping[str, Any]] = ()
     threads: Sequence[int] = ()
     timings: Sequence[Timing] = field(default=())
-    resumed: int = 0  # jobs that went on from a checkpoint: their last part alone is timed
+    resumed: int = 0  # jobs that went on from a checkpoint
+    partial: int = 0  # those of them of which the last part alone is in `timings`
 
 
 def read_object(path: str | Path) -> Source:
@@ -129,21 +130,30 @@ def read_records(folder: str | Path | None, benchmarks: str | Path | None) -> Re
     records otherwise.
     """
     records = read_run_records(folder)
-    times = _read_benchmarks(benchmarks) or [
-        (record.get("stage"), float(record.get("seconds"))) for record in records
-    ]
+    measured = _read_benchmarks(benchmarks)  # of a job's last run alone
+    times = measured or [(r.get("stage"), float(r.get("seconds"))) for r in records]
+    resumed = sum(bool(record.values.get("resumed")) for record in records)
     return Records(
         hardware=_list_distinct(record.get("hardware") for record in records),
         versions=_list_distinct(record.get("versions") for record in records),
         threads=sorted({record.get("threads") for record in records}),
         timings=_sum_times(times),
-        resumed=sum(bool(record.values.get("resumed")) for record in records),
+        resumed=resumed,
+        partial=resumed if measured else sum(map(tells_last_part_alone, records)),
     )
 
 
 def read_run_records(folder: str | Path | None) -> list[Source]:
     """Read every run record of a folder, in the order of their names; None: there are none."""
     return [read_object(path) for path in _list_files(folder, "*.json")]
+
+
+def tells_last_part_alone(record: Source) -> bool:
+    """Return whether the seconds of a record leave out those before a checkpoint.
+
+    Older records do.
+    """
+    return bool(record.values.get("resumed")) and "earlier_seconds" not in record.values
 
 
 def _order_corpus(corpus: Corpus) -> tuple[str, bool, str]:

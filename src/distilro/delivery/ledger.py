@@ -47,7 +47,7 @@ def build_ledger(
             Cell(cost.recipe, note=cost.scope),
             _write_unbeaten(unbeaten.get((cost.recipe, cost.scope), ())),
             write_count(cost.models),
-            _write_seconds(cost.seconds["train"], "last run only" if cost.resumed else ""),
+            _write_seconds(cost.seconds["train"], "last part alone" if cost.partial else ""),
             _write_seconds(cost.seconds_with_upstream),
             *map(_write_seconds, (cost.teaching_seconds, cost.seconds["predict"])),
             *map(_write_amount, (cost.tokens, cost.parameters, cost.flops)),
@@ -63,8 +63,8 @@ def build_paretos(
 ) -> list[Pareto]:
     """Return a plot per task: training seconds of one model against the primary metric.
 
-    A cell without recorded seconds or a defined value has no point; a plot without points is left
-    out.
+    A cell without a defined value, or whose seconds were not recorded whole, has no point; a plot
+    without points is left out.
     """
     plots = []
     for test_set in test_sets:

@@ -15,6 +15,7 @@ import yaml
 from pydantic import ValidationError
 
 from distilro.artifacts import hash_json, write_atomically, write_text
+from distilro.delivery.circumstances import describe_partial
 from distilro.delivery.expectations import (
     VERSION,
     Expectations,
@@ -26,7 +27,7 @@ from distilro.delivery.expectations import (
 from distilro.delivery.inputs import Records, Source, read_object, read_records
 from distilro.delivery.measures import read_measures
 from distilro.delivery.study import EVIDENCE
-from distilro.delivery.tables import count_nouns, write_seconds
+from distilro.delivery.tables import write_seconds
 from distilro.errors import ExportError
 
 COPIED = ("matrix.csv", "matrix.svg", "report.html")
@@ -190,20 +191,12 @@ def _describe_run(expectations: Expectations, records: Records) -> str:
     return (
         f"# Scenario `{expectations.scenario}`\n\n"
         f"Measured on {machines}. The jobs of models, from the encoder to "
-        f"the evaluation, took {write_seconds(seconds)} added up{_describe_resumed(records)}. "
+        f"the evaluation, took {write_seconds(seconds)} added up{describe_partial(records)}. "
         f"Seeds: {', '.join(map(str, seeds))}.\n"
         f"Versions: {versions}.\n\n"
         "The page beside this file, `report.html`, has all metrics, settings, corpora and times, "
         f"and `{EXPECTED}` what `distilro verify` holds another run against. With fewer than five "
         "seeds these numbers show where each recipe stands, not which one is better."
-    )
-
-
-def _describe_resumed(records: Records) -> str:
-    if not records.resumed:
-        return ""
-    return (
-        f", {count_nouns(records.resumed, 'job')} that went on from a checkpoint by the last part"
     )
 
 

@@ -3,6 +3,7 @@
 A training goes on from a checkpoint only where all that its weights depend on is the same.
 """
 
+import math
 from collections.abc import Mapping
 
 from distilro.artifacts import hash_file, hash_json, read_json
@@ -79,6 +80,20 @@ class CellCheckpoints:
         )
         self._opened.append(checkpoints)
         return checkpoints
+
+    @property
+    def earlier_seconds(self) -> float:
+        """Return the seconds of all trainings up to the checkpoints that they went on from."""
+        return math.fsum(checkpoints.earlier_seconds for checkpoints in self._opened)
+
+    @property
+    def resumed(self) -> dict[str, int]:
+        """Return the trainings that went on from a checkpoint: name -> its step."""
+        return {
+            checkpoints.folder.name: checkpoints.resumed_at
+            for checkpoints in self._opened
+            if checkpoints.resumed_at
+        }
 
     def clear(self) -> None:
         """Remove what was kept for another time: what all trainings were for is written."""

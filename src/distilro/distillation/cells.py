@@ -69,7 +69,6 @@ class CellTrainer:
     ) -> None:
         self.settings, self.places, self.machine = settings, places, machine
         self.score_logits = score_logits
-        self.resumed: dict[str, int] = {}  # training -> step that it went on from
         began = time.perf_counter()
         self.tokenizer = load_tokenizer(self._find_tokenizer())
         self.objectives = ObjectiveParts(settings, places, machine, self.tokenizer)
@@ -210,8 +209,6 @@ class CellTrainer:
 
     def _report(self, seed: int, fold: int | None, stage: int, training: Training) -> None:
         name = name_training(seed, fold, stage)
-        if training.resumed_at:
-            self.resumed[name] = training.resumed_at
         logger.info(
             "%s/%s %s: validation %.4f at step %d of %d, %.1f s",
             *(self.places.recipe, self.places.scope, name, training.best_score),

@@ -19,7 +19,7 @@ from torch import Tensor
 from distilro.artifacts import hash_file, read_json, write_atomically, write_json
 from distilro.errors import IntegrityError
 
-VERSION = 1
+VERSION = 2
 
 _INDEX = "checkpoint.json"
 _REST = 30  # times as long as a checkpoint takes: at most 3 % of a training is spent on them
@@ -42,6 +42,9 @@ class Moment:
 class Checkpoints:
     """The checkpoints of one training, in a folder of their own; the newest one is kept.
 
+    They are opened when the training begins: each tells how many seconds it took until then, in
+    all its parts.
+
     Args:
         folder: where they lie; made when the first one is written.
         fingerprint: hash of all that the training depends on; a checkpoint of another one is
@@ -55,7 +58,8 @@ class Checkpoints:
         self.fingerprint = fingerprint
         self.seconds = seconds
         self.resumed_at = 0  # the step of the checkpoint that was loaded; 0: none was
-        self._last = time.monotonic()
+        self.earlier_seconds = 0.0  # of the training up to that checkpoint
+        self._began = self._last = time.monotonic()
         self._cost = 0.0  # seconds that the last one took
 
     def load(self) -> Moment | None:
@@ -79,7 +83,7 @@ class Checkpoints:
                 f"{described['sha256']}, got {digest}. Nothing was trained; delete the folder "
                 f"{self.folder} to begin this training again."
             )
-        self.resumed_at = described["step"]
+        self.resumed_at, self.earlier_seconds = described["step"], described["seconds"]
         return Moment(described["step"], load_file(path), described["values"])
 
     def is_due(self) -> bool:
@@ -103,6 +107,7 @@ class Checkpoints:
             "step": moment.step,
             "file": path.name,
             "sha256": digest,
+            "seconds": round(self.earlier_seconds + time.monotonic() - self._began, 3),
             "values": dict(moment.values),
         }
         write_json(self.folder / _INDEX, described)
