@@ -23,7 +23,7 @@ SUM := cksum | cut -d ' ' -f 1
 ENVIRONMENT := .venv/.done-$(shell { cat requirements.lock; echo '$(TORCH)$(TORCH_INDEX)$(CURDIR)'; } | $(SUM))
 PACKAGE := .venv/.package-$(shell cat pyproject.toml | $(SUM))
 
-.PHONY: help setup run test resume replay lint lock
+.PHONY: help setup run test resume plan replay lint lock
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
@@ -39,6 +39,10 @@ resume: setup  ## go on after a crash or a kill, when no other run is at work in
 	$(ACTIVATE) snakemake --unlock $(CONFIG)
 	@find data $(wildcard results) -type f -name '.writing-*' -print -exec rm -f {} +
 	$(ACTIVATE) $(SNAKEMAKE) --rerun-incomplete
+
+plan: setup  ## the jobs of SCENARIO and what they will cost; ARGS="--tokens-per-second 20000" adds hours
+	$(ACTIVATE) snakemake -n --quiet rules $(CONFIG)
+	$(ACTIVATE) distilro plan --scenario $(or $(SCENARIO),embedded) $(ARGS)
 
 replay: setup  ## the workflow's own tests: a small part of the DAG, in clones
 	$(ACTIVATE) pytest tests/workflow -m workflow $(ARGS)

@@ -26,6 +26,10 @@ def describe_comparisons(settings: Settings) -> dict[str, object]:
         "seeds_needed": settings.evaluation.seeds_needed,
         "family": [row for name in order_recipes(settings) for row in _compare(name, settings)],
         "cells": _list_plain_cells(settings),
+        "test_sets": {
+            task: ["ro", "en", *(["ood"] if datasets.ood is not None else [])]
+            for task, datasets in settings.data.tasks.items()
+        },
         "deterministic": [
             name for name in order_recipes(settings) if settings.recipes[name].kind != "encoder"
         ],

@@ -11,7 +11,7 @@ import pytest
 from distilro.artifacts import read_json
 from distilro.commands import compare
 from distilro.errors import DataError, SettingsError
-from distilro.evaluation.predictions import write_predictions
+from distilro.evaluation.predictions import read_predictions, write_predictions
 from tests.evaluation.studies import Study, make_predictions
 
 EVALUATION = {"bootstrap_samples": 200, "threshold": 0.5, "confidence": 0.95, "seed": 13}
@@ -23,6 +23,7 @@ CELLS = [
     {"recipe": "new", "scope": "all", "datasets": {"topic": ["moroco", "ag_news"]}},
 ]
 SETTINGS = {"evaluation": EVALUATION, "seeds_needed": 3, "family": [PAIR], "cells": CELLS}
+SETTINGS |= {"test_sets": {"topic": ["ro"]}}
 
 
 def write_study(folder: Path, *, scope: str = "all", **changes) -> list[Path]:
@@ -61,6 +62,27 @@ def test_both_files_hold_what_later_stages_read(tmp_path):
     (addition,) = influence["rows"]
     assert (addition["kind"], addition["added"]) == ("dataset", "ag_news")
     assert addition["difference"] == row["difference"]
+
+
+def test_influence_is_measured_on_every_test_set_that_is_named(tmp_path):
+    files = write_study(tmp_path)
+    for path in files:
+        parts = read_predictions(path)
+        spoiled = replace(parts["en"], probabilities=parts["en"].probabilities[:, ::-1])
+        write_predictions(path, {**parts, "en": spoiled})
+    linear = tmp_path / "linear.parquet"
+    write_predictions(linear, {"ro": replace(read_predictions(files[0])["ro"], recipe="linear")})
+    told = {"topic": ["ro", "en"]}
+    _, influence = run_compare(tmp_path, [*files, linear], test_sets=told)
+    rows = {row["test_set"]: row for row in influence["rows"]}
+    assert list(rows) == ["topic_test", "topic_en"]
+    assert rows["topic_test"]["difference"] != rows["topic_en"]["difference"]
+    assert {row["added"] for row in rows.values()} == {"ag_news"}
+
+
+def test_a_test_set_that_is_named_must_be_predicted_by_both_sides(tmp_path):
+    with pytest.raises(DataError, match="new/all"):
+        run_compare(tmp_path, write_study(tmp_path), test_sets={"topic": ["ood"]})
 
 
 def test_the_order_of_the_files_changes_no_byte(tmp_path):

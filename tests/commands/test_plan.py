@@ -35,9 +35,9 @@ def test_twice_the_speed_takes_half_the_hours(tmp_path):
 
 @pytest.mark.parametrize(
     "speed",
-    [[], ["--tokens-per-second", "0"], ["--tokens-per-second", "1", "--flops-per-second", "1"]],
+    [["--tokens-per-second", "0"], ["--tokens-per-second", "1", "--flops-per-second", "1"]],
 )
-def test_a_plan_needs_exactly_one_speed_above_zero(speed):
+def test_a_speed_must_be_above_zero_and_the_only_one(speed):
     with pytest.raises(SystemExit, match="2"):
         plan(*speed)
 
@@ -46,3 +46,12 @@ def test_flops_of_an_encoder_of_unknown_size_are_refused(caplog):
     assert plan("--flops-per-second", "1e14", scenario="study") == 2
     assert "give --parameters" in caplog.text
     assert plan("--flops-per-second", "1e14", "--parameters", "85000000", scenario="study") == 0
+
+
+def test_the_study_is_planned_whatever_is_known_of_the_device(capsys):
+    assert plan("--parameters", "85054464", scenario="study") == 0
+    printed = capsys.readouterr().out
+    assert "compact_agnostic_random/all" in printed
+    flops = float(printed.partition("FLOPs: ")[2].split()[0])
+    assert flops > 1e17
+    assert "Hours of one device: not known: give --tokens-per-second" in printed

@@ -106,12 +106,14 @@ def test_flops_and_hours_follow_from_the_texts():
     by_tokens = estimate_study(loads, tokens_per_text=10, parameters=None, tokens_per_second=2.0)
     assert by_tokens.flops is None
     assert by_tokens.device_hours == pytest.approx((1500 + 300 / 3) / 2 / 3600)
+    without_speed = estimate_study(loads, tokens_per_text=10, parameters=7)
+    assert (without_speed.flops, without_speed.device_hours) == (by_flops.flops, None)
 
 
 @pytest.mark.parametrize(
-    "speeds", [{}, {"tokens_per_second": 1.0, "flops_per_second": 1.0}, {"flops_per_second": 1.0}]
+    "speeds", [{"tokens_per_second": 1.0, "flops_per_second": 1.0}, {"flops_per_second": 1.0}]
 )
-def test_no_speed_two_speeds_and_flops_of_an_unknown_encoder_are_refused(speeds):
+def test_two_speeds_and_flops_of_an_unknown_encoder_are_refused(speeds):
     with pytest.raises(SettingsError, match="Nothing was estimated"):
         estimate_study([], tokens_per_text=10, parameters=None, **speeds)
 

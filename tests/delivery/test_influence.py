@@ -61,7 +61,7 @@ def test_the_sentence_counts_by_intervals_and_names_the_largest():
     rows += [make_influence(added="down", difference=-0.1, low=-0.2, high=-0.05)]
     rows += [make_influence(added="level", low=-0.1)]
     assert describe_influence(read(*rows)) == (
-        "Of 7 additions, 5 raised the score (most: d5 on redv2 by +0.050, d4 on redv2 by +0.040 "
-        "and d3 on redv2 by +0.030), 1 lowered it (down on redv2 by −0.100), and for 1 the "
-        "interval holds zero."
+        "Of 7 effects of an addition, 5 raised the score (most: d5 on redv2 by +0.050, "
+        "d4 on redv2 by +0.040 and d3 on redv2 by +0.030), 1 lowered it (down on redv2 by "
+        "−0.100), and for 1 the interval holds zero."
     )

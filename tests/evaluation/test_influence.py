@@ -117,7 +117,7 @@ def test_a_row_says_what_was_added_where_and_by_how_much():
     study = Study(spread=0.01, effect=0.2, seeds=3, old_seeds=2)
     runs = resample(study.simulate(np.random.default_rng(1), "emotion"))
     cells = [make_cell("old", emotion=["redv2"]), make_cell("new", emotion=["redv2", "carer"])]
-    (row,) = measure_influence(cells, runs, 0.95)
+    (row,) = measure_influence(find_additions(cells), runs, 0.95)
     effect = measure_effect(runs["emotion", "new", "all"], runs["emotion", "old", "all"], 0.95)
     assert row == {
         "kind": "dataset",
@@ -141,7 +141,7 @@ def test_a_row_says_what_was_added_where_and_by_how_much():
 def test_a_cell_without_predictions_is_named():
     runs = resample([make_predictions([True] * 4, task="emotion", recipe="ro", scope="emotion")])
     with pytest.raises(DataError, match="mixed/emotion"):
-        measure_influence([RO, MIXED], runs, 0.95)
+        measure_influence(find_additions([RO, MIXED]), runs, 0.95)
 
 
 def test_a_cell_that_stands_twice_is_named():

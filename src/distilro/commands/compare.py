@@ -2,17 +2,19 @@
 
 import argparse
 import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from distilro.artifacts import write_json
 from distilro.evaluation.comparisons import Pair, compare_family
 from distilro.evaluation.hypotheses import count_resamples
-from distilro.evaluation.influence import PlainCell, measure_influence
-from distilro.evaluation.predictions import read_official
+from distilro.evaluation.influence import PlainCell, find_additions, measure_influence
+from distilro.evaluation.predictions import Predictions, list_roles, read_official
 from distilro.evaluation.runs import resample_runs
 from distilro.evaluation.statistics import Bootstrap
 from distilro.evaluation.verdicts import UNDECIDED
@@ -21,6 +23,8 @@ from distilro.sections import Count, Name, Scope, Section
 from distilro.settings import EvaluationSettings, check_section
 
 SCHEMA_VERSION = 1
+
+_LANGUAGES = {"ro": "ro", "en": "en", "ood": "ro"}  # of the texts of a role
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +49,9 @@ class CompareSettings(Section):
     seeds_needed: Count = Field(description="Fewest seeds of a neural recipe behind a claim.")
     family: tuple[PairSettings, ...] = Field(description="Every pair that is tested.")
     cells: tuple[CellSettings, ...] = Field((), description="The plain recipes, for influence.")
+    test_sets: dict[Name, tuple[Literal["ro", "en", "ood"], ...]] = Field(
+        description="Task -> the roles of its test sets, on which influence is measured."
+    )
     deterministic: tuple[Name, ...] = Field(
         (), description="Recipes that are the same for every seed: one is enough for a claim."
     )
@@ -59,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="PARQUET",
-        help="of every recipe and seed; the Romanian test sets in them are read",
+        help="of every recipe and seed; the official test sets in them are read",
     )
     parser.add_argument("--out", required=True, type=Path, help="comparisons of the family, JSON")
     parser.add_argument("--influence", required=True, type=Path, help="effects of data, JSON")
@@ -70,11 +77,8 @@ def run(arguments: argparse.Namespace) -> None:
     settings = check_section(CompareSettings, arguments.settings)
     family = [Pair(**pair.model_dump()) for pair in settings.family]
     bootstrap = choose_bootstrap(settings.evaluation, len(family))
-    runs = resample_runs(
-        (part for (part,) in read_official(arguments.predictions, "ro")),
-        threshold=settings.evaluation.threshold,
-        bootstrap=bootstrap,
-    )
+    resample = partial(resample_runs, threshold=settings.evaluation.threshold, bootstrap=bootstrap)
+    runs = resample(part for (part,) in read_official(arguments.predictions, "ro"))
     rows = compare_family(
         family,
         runs,
@@ -83,7 +87,11 @@ def run(arguments: argparse.Namespace) -> None:
         deterministic=settings.deterministic,
     )
     cells = [_make_cell(cell) for cell in settings.cells]
-    influence = measure_influence(cells, runs, bootstrap.confidence)
+    additions, influence = find_additions(cells), []
+    for role in _LANGUAGES:
+        asked = [each for each in additions if role in settings.test_sets.get(each.pair.task, ())]
+        tested = runs if role == "ro" else resample(_read_cells(arguments.predictions, role, cells))
+        influence += measure_influence(asked, tested, bootstrap.confidence)
     header = {
         "version": SCHEMA_VERSION,
         "confidence": bootstrap.confidence,
@@ -93,7 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
     write_json(arguments.out, header | declared | {"family": rows})
     write_json(arguments.influence, header | {"rows": influence})
     told = sum(row["verdict"] != UNDECIDED for row in rows)
-    logger.info("%d of %d pairs differ; %d additions", told, len(rows), len(influence))
+    logger.info("%d of %d pairs differ; %d additions", told, len(rows), len(additions))
 
 
 def choose_bootstrap(settings: EvaluationSettings, tests: int) -> Bootstrap:
@@ -103,6 +111,17 @@ def choose_bootstrap(settings: EvaluationSettings, tests: int) -> Bootstrap:
     if needed > asked.samples:
         logger.info("%d resamples, not %d: a family of %d", needed, asked.samples, tests)
     return replace(asked, samples=needed)
+
+
+def _read_cells(
+    paths: Iterable[Path], role: str, cells: Iterable[PlainCell]
+) -> Iterator[Predictions]:
+    """Yield what cells say of a role, where there is such a test set."""
+    wanted = {(cell.recipe, cell.scope) for cell in cells}
+    holding = [path for path in paths if role in list_roles(path)]
+    for (part,) in read_official(holding, role, language=_LANGUAGES[role]):
+        if (part.recipe, part.scope) in wanted:
+            yield part
 
 
 def _make_cell(cell: CellSettings) -> PlainCell:

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"mean length of a text in word pieces; by default {TOKENS_PER_TEXT:g}, a short one",
     )
     add("--parameters", type=int, help="of the encoder, outside its embeddings; scratch: known")
-    speed = parser.add_mutually_exclusive_group(required=True)
+    speed = parser.add_mutually_exclusive_group()
     speed.add_argument("--tokens-per-second", type=_read_positive, help="trained by one device")
     speed.add_argument("--flops-per-second", type=_read_positive, help="done by one device")
     add("--out", type=Path, help="also write the estimate, JSON")
@@ -90,9 +90,12 @@ def format_plan(estimate: Estimate, workloads: list[Workload], tokens_per_text: 
         if estimate.flops is None
         else f"{estimate.flops:.3g} (encoder without its embeddings)"
     )
-    return "\n".join(
-        [*lines, "", f"FLOPs: {flops}", f"Hours of one device: {estimate.device_hours:.3g}", ""]
+    hours = (
+        "not known: give --tokens-per-second or --flops-per-second"
+        if estimate.device_hours is None
+        else f"{estimate.device_hours:.3g}"
     )
+    return "\n".join([*lines, "", f"FLOPs: {flops}", f"Hours of one device: {hours}", ""])
 
 
 def _join_columns(row: tuple[str, ...], widths: list[int]) -> str:

@@ -49,7 +49,7 @@ class Estimate:
     training_tokens: int
     forward_tokens: int
     flops: float | None
-    device_hours: float
+    device_hours: float | None
 
 
 def measure_workloads(settings: Settings, datasets: Datasets) -> list[Workload]:
@@ -97,12 +97,13 @@ def estimate_study(
         tokens_per_text: mean length.
         parameters: of the encoder, outside its embeddings; None leaves FLOPs out.
         tokens_per_second: speed of training; reading forward is three times as fast.
-        flops_per_second: what the device does in training, in place of it.
+        flops_per_second: what the device does in training, in place of it; without a speed there
+            are no hours.
 
     Raises:
-        SettingsError: neither speed or both are given, or FLOPs are asked of unknown parameters.
+        SettingsError: two speeds are given, or FLOPs per second with unknown parameters.
     """
-    if (tokens_per_second is None) == (flops_per_second is None):
+    if tokens_per_second is not None and flops_per_second is not None:
         raise SettingsError(
             "Expected either tokens per second or FLOPs per second, got "
             f"{tokens_per_second} and {flops_per_second}. Nothing was estimated; give one."
@@ -117,18 +118,17 @@ def estimate_study(
     read = round(tokens_per_text * sum(load.forward_texts for load in workloads))
     work = TRAINING_FLOPS * trained + FORWARD_FLOPS * read  # per parameter
     flops = None if parameters is None else float(parameters) * work
-    seconds = (
-        work / TRAINING_FLOPS / tokens_per_second
-        if tokens_per_second is not None
-        else flops / flops_per_second
-    )
+    if tokens_per_second is not None:
+        hours = work / TRAINING_FLOPS / tokens_per_second / 3600
+    else:
+        hours = None if flops_per_second is None else flops / flops_per_second / 3600
     return Estimate(
         cells=len(workloads),
         models=sum(load.models for load in workloads),
         training_tokens=trained,
         forward_tokens=read,
         flops=flops,
-        device_hours=seconds / 3600,
+        device_hours=hours,
     )
 
 

@@ -72,7 +72,7 @@ def build_influence(cells: Sequence[Influence]) -> list[Table]:
 
 
 def describe_influence(cells: Sequence[Influence]) -> str:
-    """Return how many additions helped and hurt by intervals that leave zero out, and which."""
+    """Return how many effects helped and hurt by intervals that leave zero out, and of what."""
     sides = {mark: [cell for cell in cells if cell.mark == mark] for mark in ("▲", "▼")}
     words = [
         f"{len(found)} {word}{_list_cells(found)}"
@@ -80,8 +80,8 @@ def describe_influence(cells: Sequence[Influence]) -> str:
     ]
     rest = len(cells) - sum(map(len, sides.values()))
     return (
-        f"Of {count_nouns(len(cells), 'addition')}, {words[0]}, {words[1]}, and for {rest} the "
-        "interval holds zero."
+        f"Of {count_nouns(len(cells), 'effect')} of an addition, {words[0]}, {words[1]}, "
+        f"and for {rest} the interval holds zero."
     )
 
 

@@ -3,14 +3,15 @@
 Of the plain recipes, which differ in what they learn from, two are a pair if one learned from
 exactly what the other did and one thing more: a dataset of the same tasks, or a whole task. The
 pair tells the effect of adding that thing and, read the other way, of leaving it out. Every task
-that both learned is tested, so that a dataset's effect on other tasks is seen too.
+that both learned is tested, on each of its test sets, so that a dataset's effect on other tasks,
+on English and on another domain is seen too.
 
 Where that thing cannot be had alone (one task and several have schedules of their own; Romanian
 rows choose the best epoch only of a model that learns Romanian), the row says what else differs.
 These rows describe and decide nothing: they are no part of the family that is tested.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise, permutations
 from typing import Any
@@ -78,15 +79,19 @@ def find_additions(cells: Sequence[PlainCell]) -> list[Addition]:
 
 
 def measure_influence(
-    cells: Sequence[PlainCell], runs: Mapping[RunsKey, Runs], confidence: float
+    additions: Iterable[Addition], runs: Mapping[RunsKey, Runs], confidence: float
 ) -> list[dict[str, Any]]:
     """Return the effect of every addition with its interval, one row each, ready for JSON.
 
+    Args:
+        additions: see `find_additions`.
+        runs: on one test set of each of the additions' tasks.
+        confidence: of the intervals.
+
     Raises:
-        SettingsError: see `find_additions`.
         DataError: a cell of a pair has no predictions on a task that it learned.
     """
-    return [_measure_addition(addition, runs, confidence) for addition in find_additions(cells)]
+    return [_measure_addition(addition, runs, confidence) for addition in additions]
 
 
 def _name_addition(richer: PlainCell, poorer: PlainCell) -> tuple[str, str] | None:

@@ -162,6 +162,20 @@ def read_predictions(
     return parts
 
 
+def list_roles(path: str | Path) -> list[str]:
+    """Return the roles that a file holds, in its order, without reading a prediction.
+
+    Raises:
+        IntegrityError: it is not such a file, or of another version.
+    """
+    path = Path(path)
+    try:
+        with pq.ParquetFile(path) as file:
+            return [one["role"] for one in _read_header(file, path)["roles"]]
+    except (pa.ArrowInvalid, OSError, ValueError) as error:
+        raise IntegrityError(f"{path} is not whole Parquet ({error}). Predict again.") from error
+
+
 def read_official(
     paths: Sequence[str | Path], *roles: str, language: str = "ro"
 ) -> Iterator[tuple[Predictions, ...]]:
