@@ -13,6 +13,7 @@ from distilro.delivery.expectations import read_expectations
 from distilro.delivery.publication import (
     COPIED,
     COPIED_WHERE_FOUND,
+    ENCODER,
     publish_run,
     read_page_settings,
 )
@@ -25,6 +26,7 @@ VERSIONS = {"distilro": "0.1.0", "torch": "2.0"}
 SETTINGS = {
     "scenario": "laptop",
     "evaluation": {"confidence": 0.95, "threshold": 0.5},
+    "encoders": {"source": "scratch"},
     "recipes": {
         "linear": {"kind": "linear", "stages": [{"ro": 1.0}]},
         "multi": {"kind": "encoder", "stages": [{"ro": 1.0}]},
@@ -114,6 +116,15 @@ def test_the_table_is_published_under_the_name_of_its_machine(results, out):
     assert text.endswith((results / "matrix.md").read_text(encoding="utf-8"))
     for name in COPIED:
         assert (out / name).read_bytes() == (results / name).read_bytes()
+
+
+def test_the_card_of_the_encoder_comes_along(results, out):
+    publish_run(results, out)
+    assert not (out / ENCODER).exists()
+    write_json(results / "encoders" / "folder" / "card.json", {"parameters": 1})
+    write_json(results / "encoders" / "scratch" / "card.json", {"parameters": 2})
+    publish_run(results, out)
+    assert read_json(out / ENCODER) == {"parameters": 2}
 
 
 @pytest.mark.parametrize(

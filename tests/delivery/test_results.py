@@ -34,9 +34,9 @@ def test_a_value_that_is_not_defined_is_no_zero():
 
 
 def test_a_cell_has_interval_count_and_seeds():
-    (measure,) = join_seeds([make_score(0, 0.5, n=1818), make_score(1, 0.5, n=1818)])
+    (measure,) = join_seeds([make_score(0, 0.48, n=1818), make_score(1, 0.52, n=1818)])
     cell = write_measure(measure)
-    assert (cell.text, cell.note) == ("0.500", "[0.400, 0.700]\nn=1,818, 2 seeds")
+    assert (cell.text, cell.note) == ("0.500 ± 0.028", "[0.400, 0.700]\nn=1,818, 2 seeds")
 
 
 def test_a_recipe_with_several_scopes_names_them():

@@ -159,7 +159,6 @@ def read_expectations(path: str | Path) -> Expectations:
 def _summarise(measure: Measure, quantile: float, *, deterministic: bool) -> Expectation:
     half_width = (measure.high - measure.low) / 2  # NaN where no resample was defined
     bounded = measure.defined and math.isfinite(half_width)
-    spread = measure.defined and len(measure.seeds) > 1
     return Expectation(
         recipe=measure.recipe,
         scope=measure.scope,
@@ -170,7 +169,7 @@ def _summarise(measure: Measure, quantile: float, *, deterministic: bool) -> Exp
         metric=measure.metric,
         deterministic=deterministic,
         mean=measure.value if measure.defined else None,
-        standard_deviation=statistics.stdev(measure.values) if spread else None,
+        standard_deviation=measure.deviation,
         half_width=half_width if bounded else None,
         standard_error=half_width / quantile if bounded else None,
         n=measure.n,

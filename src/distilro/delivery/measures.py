@@ -7,6 +7,7 @@ predictions.
 """
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,6 +43,11 @@ class Measure:
     def defined(self) -> bool:
         """Whether every seed has a value."""
         return math.isfinite(self.value)
+
+    @property
+    def deviation(self) -> float | None:
+        """Return the standard deviation of the seeds' values; None of one seed, or of no value."""
+        return statistics.stdev(self.values) if self.defined and len(self.values) > 1 else None
 
 
 @dataclass(frozen=True)

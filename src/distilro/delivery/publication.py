@@ -33,6 +33,7 @@ from distilro.errors import ExportError
 COPIED = ("matrix.csv", "matrix.svg", "report.html")
 COPIED_WHERE_FOUND = tuple(f"{name}.json" for name in EVIDENCE)
 EXPECTED = "expected.json"
+ENCODER = "encoder.json"
 
 _PREFORMATTED = re.compile(r"<pre[^>]*>(.*?)</pre>", re.DOTALL)
 
@@ -40,8 +41,9 @@ _PREFORMATTED = re.compile(r"<pre[^>]*>(.*?)</pre>", re.DOTALL)
 def publish_run(results: str | Path, out: str | Path) -> None:
     """Copy a scenario's `COPIED`, and write matrix.md under its machines and `EXPECTED`.
 
-    `COPIED_WHERE_FOUND` are copied, too; one that the run does not have is removed from `out`,
-    where an earlier run may have left it.
+    `COPIED_WHERE_FOUND` are copied, too, and the card of the encoder that the models started from
+    as `ENCODER`; what the run does not have is removed from `out`, where an earlier run may have
+    left it.
 
     Raises:
         ExportError: a file is missing or lacks what is published, or nothing says on what it ran.
@@ -64,6 +66,8 @@ def publish_run(results: str | Path, out: str | Path) -> None:
         ) from None
     for name in (*COPIED, *COPIED_WHERE_FOUND):
         _copy_where_found(results / name, out / name)
+    source = expectations.settings["encoders"]["source"]
+    _copy_where_found(results / "encoders" / source / "card.json", out / ENCODER)
     table = (results / "matrix.md").read_text(encoding="utf-8")
     write_text(out / "matrix.md", f"{_describe_run(expectations, records)}\n\n{table}")
     write_expectations(out / EXPECTED, expectations)

@@ -77,14 +77,15 @@ def build_metrics(test_sets: Sequence[TestSet], titles: Titles) -> list[Table]:
 
 
 def write_measure(measure: Measure | None, *, best: bool = False) -> Cell:
-    """Return a measure's cell: its mean, and its interval, count and seeds as the note."""
+    """Return a measure's cell: mean ± deviation, and its interval, count and seeds as the note."""
     if measure is None:
         return Cell("not measured", kind="missing")
     if not measure.defined:
         return Cell(format_interval(measure), kind="missing")
     seeds = f"{len(measure.seeds)} seed" + ("s" if len(measure.seeds) > 1 else "")
+    spread = "" if measure.deviation is None else f" ± {measure.deviation:.3f}"
     return Cell(
-        f"{measure.value:.3f}",
+        f"{measure.value:.3f}{spread}",
         note=f"[{measure.low:.3f}, {measure.high:.3f}]\nn={measure.n:,}, {seeds}",
         kind="best" if best else "number",
     )
