@@ -79,6 +79,23 @@ def test_a_cell_asked_to_stop_leaves_a_checkpoint_and_goes_on_from_it(undisturbe
     assert not list(cell.checkpoints.iterdir())
 
 
+def test_critics_and_learned_weights_go_on_from_a_kill(inputs, tmp_path):
+    critic = {"steps": 2, "many_steps": 3, "many_first": 1, "batch_examples": 4, "weight": 1.0}
+    recipe = {**SETTINGS["recipe"], "stages": [{"en": 1.0}, {"ro": 1.0, "en": 1.0}]}
+    recipe |= {"adversary": critic, "weighting": "uncertainty"}
+    told = {"recipe": recipe, "seeds": [0]}
+    whole, killed = (make_cell(inputs, tmp_path / name) for name in ("whole", "killed"))
+    assert main(whole.list_arguments(**told)) == 0
+    argv = killed.list_arguments(**told)
+    for at in (("seed0-stage0/checkpoint.json", 4), ("seed0-stage1/checkpoint.json", 3)):
+        ended = stop_command(
+            argv, tmp_path / "scratch", below=killed.checkpoints, at=at, by=signal.SIGKILL
+        )
+        assert ended.code == -signal.SIGKILL
+    assert main(argv) == 0
+    assert killed.read_models() == whole.read_models()
+
+
 def test_a_stage_goes_on_with_its_optimiser_after_a_kill_in_the_one_before_and_in_itself(
     undisturbed, inputs, tmp_path
 ):

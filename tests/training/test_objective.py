@@ -1,6 +1,7 @@
 """What one training minimises, joined from labels, votes, teachers, alignment and adversary."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -89,6 +90,28 @@ def test_a_teacher_of_weight_0_is_not_looked_at(anneal):
     batch = make_batch(teacher=[[NAN, NAN], [NAN, NAN]])
     losses, _ = compute(build(targets=Targets(anneal=anneal)), batch)
     assert torch.equal(losses, compute(build(), make_batch())[0])
+
+
+@pytest.mark.parametrize("kind", ["multi_label", "multi_class"])
+def test_a_teacher_teaches_what_no_gold_label_tells(kind):
+    """A label that nobody looked at, or a set of labels: the teacher knows more of both."""
+    observed = torch.tensor([[True, kind == "multi_class"]] * 2)
+    target = torch.ones(2, 2) if kind == "multi_class" else torch.eye(2)
+    batch = replace(
+        make_batch(teacher=[[0.1, 0.9]] * 2),
+        task=Task("topic", kind, ("a", "b")),
+        target=target,
+        observed=observed,
+    )
+    told = {}
+    for anneal in (None, 0.5):
+        classifier = Fixed()
+        compute(build(targets=Targets(anneal=anneal)), batch, classifier=classifier)[
+            0
+        ].sum().backward()
+        told[anneal] = classifier.logits.grad
+    assert torch.equal(told[None][:, 1], torch.zeros(2))
+    assert (told[0.5][:, 1] < 0).all()  # towards the second label
 
 
 def test_votes_stand_beside_the_label_where_there_are_any():
