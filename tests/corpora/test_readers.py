@@ -201,6 +201,29 @@ def test_a_labelled_table_may_have_several_labels_per_row(tmp_path):
     ]
 
 
+def write_voted(folder, *lines):
+    text = "".join(f"{line}\n" for line in ("label\ttext\tvotes", *lines))
+    (folder / "samples.tsv").write_text(text, encoding="utf-8")
+
+
+def test_a_voted_table_tells_the_share_of_annotators_for_every_label(tmp_path):
+    write_voted(tmp_path, "joy\tBun\tjoy;joy|trust;trust", "fear\tVai\tfear;fear;fear")
+    rows = READERS["voted_table"](tmp_path).splits["train"]
+    assert [(row.text, row.labels) for row in rows] == [("Bun", ("joy",)), ("Vai", ("fear",))]
+    assert rows[0].votes == {
+        "fear": 0.0,
+        "joy": pytest.approx(2 / 3),
+        "trust": pytest.approx(2 / 3),
+    }
+    assert rows[1].votes == {"fear": 1.0, "joy": 0.0, "trust": 0.0}
+
+
+def test_a_voted_table_needs_as_many_annotators_in_every_row(tmp_path):
+    write_voted(tmp_path, "joy\tBun\tjoy;joy", "joy\tRău\tjoy;joy;fear")
+    with pytest.raises(DataError, match=r"samples\.tsv:3: expected 2 annotators, got 3"):
+        READERS["voted_table"](tmp_path)
+
+
 def test_exported_rows_are_read_by_split(tmp_path):
     write_json(tmp_path, train=[{"text": "a", "labels": ["x"]}], manifest={"not": "rows"})
     splits = READERS["exported_rows"](tmp_path).splits

@@ -189,6 +189,30 @@ def read_labelled_table(folder: Path) -> Reading:
     return Reading({"train": rows})
 
 
+def read_voted_table(folder: Path) -> Reading:
+    """Read `samples.tsv` as above with a third column: what each annotator chose.
+
+    Its header is `votes`. An annotator's labels are joined by `|`, annotators by `;`, as many in
+    every row. A label's share is that of the annotators who chose it.
+    """
+    path = folder / "samples.tsv"
+    table = read_table(path, 3, delimiter="\t", quoted=False)
+    skip_header(table, ("label", "text", "votes"), path)
+    read = [
+        (where, tuple(joined.split("|")), text, [set(one.split("|")) for one in votes.split(";")])
+        for where, (joined, text, votes) in table
+    ]
+    names = sorted({label for _, _, _, annotators in read for one in annotators for label in one})
+    rows = []
+    for where, labels, text, annotators in read:
+        count = len(read[0][3])
+        if len(annotators) != count:
+            raise DataError(f"{path}: {where}: expected {count} annotators, got {len(annotators)}.")
+        votes = {name: sum(name in one for one in annotators) / count for name in names}
+        rows.append(Row(check_text(text, where), labels, where, stratum=labels[0], votes=votes))
+    return Reading({"train": rows})
+
+
 def read_exported_rows(folder: Path) -> Reading:
     """Read what hub.py exported: `<split>.json`, a list of objects with `text` and `labels`."""
     splits = {}
@@ -217,5 +241,6 @@ READERS: dict[str, Callable[[Path], Reading]] = {
     "moroco_vardial2019": read_moroco_vardial2019,
     "redv2": read_redv2,
     "sst2": read_sst2,
+    "voted_table": read_voted_table,
     "xed_ro": read_xed,
 }
