@@ -48,7 +48,15 @@ class StudentSettings(Section):
         "half", description="How many of the teacher's layers, or which."
     )
     hidden: Count | None = Field(None, description="Another width of the states; null: as it is.")
-    init: Literal["teacher", "random"] = Field("teacher", description="First weights of layers.")
+    init: Literal["teacher", "random"] = Field(
+        "teacher", description="First weights of layers; of another width they are always random."
+    )
+
+    @model_validator(mode="after")
+    def _refuse_an_init_without_effect(self) -> "StudentSettings":
+        if self.hidden is not None and self.init == "random":
+            raise ValueError("init has no effect beside hidden: layers of another width are random")
+        return self
 
 
 class AlignmentSettings(Section):
@@ -186,6 +194,8 @@ class Recipe(Section):
             raise ValueError(f"{changed[0]} is for encoders: a {self.kind} recipe does not use it")
         if (self.student is not None or self.alignment is not None) and self.init_from is None:
             raise ValueError("student and alignment need init_from, the model they are made from")
+        if self.alignment == AlignmentSettings():
+            raise ValueError("alignment needs one weight that is not its default")
         if self.encoder is not None and self.init_from is not None:
             raise ValueError("encoder and init_from are two beginnings: set one of them")
         if self.adversary is not None and not all("en" in stage for stage in self.stages):

@@ -54,7 +54,7 @@ def build_teacher(kind="bert", seed=0):
 def build(teacher=None, seed=3, student=None, **weights):
     """Return an alignment and the student that it is for."""
     teacher = build_teacher() if teacher is None else teacher
-    changes = {"layers": 2, "init": "random", **(student or {})}
+    changes = {"layers": 2, **(student or {"init": "random"})}
     shrunk = shrink_encoder(teacher, StudentSettings(**changes), seed=1)
     layers = choose_layers(changes["layers"], DEPTH)
     made = Alignment(

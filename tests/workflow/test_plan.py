@@ -102,6 +102,16 @@ def test_the_encoders_of_a_study_can_be_made_alone(fresh):
     assert not {"train", "train_linear", "mix", "report"} & set(jobs)
 
 
+def test_a_student_encoder_is_told_of_all_its_teachers(fresh):
+    told = "encoders={students: {half: {teachers: [data/embedded/encoder]}}}"
+    printed = fresh.snakemake(
+        "encoders", "--dry-run", "--printshellcmds", "--config", "scenario=whole", told
+    )
+    (command,) = re.findall(r"distilro student-encoder .*$", printed, re.MULTILINE)
+    teachers = command.partition("--teachers ")[2].partition(" --")[0].split()
+    assert teachers == ["results/whole/encoders/scratch", "data/embedded/encoder"]
+
+
 def test_a_question_or_a_reference_trains_nothing(fresh):
     """What a recipe is compared with is no part of its training, nor of its predictions."""
     told = "recipes={multi_uniform: {reference: single_ro, question: english}}"
