@@ -1,5 +1,6 @@
 import pytest
 
+from distilro.artifacts import read_json, write_json
 from distilro.cli import main
 from tests.delivery.evidence import write_evidence
 from tests.delivery.pages import Page
@@ -68,6 +69,17 @@ def test_the_ledger_adds_what_records_and_cards_tell(page):
     assert [cell[0] for cell in multi[7:]] == ["1.31 M", "5.00 M", "31.8 T"]
     assert rows["single_ro", "topic"][3][0] == "–"
     assert "Energy is not estimated" in page.text
+
+
+def test_a_training_of_which_a_part_was_not_timed_is_said_to_have_no_point(tmp_path):
+    run = write_run(tmp_path)
+    (path,) = tmp_path.rglob("records/train-multi-all.json")
+    write_json(path, {**read_json(path), "resumed": {"seed0-stage0": 30}})
+    assert main(run.list_arguments()) == 0
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "Of 1 cell the last part of the training alone was timed" in page.text
+    rows = {(row[0][0], row[0][1]): row for row in page.tables["What each cell cost"]}
+    assert rows["multi", "all"][3] == ("12.5 s", "last part alone")
 
 
 def test_texts_from_elsewhere_are_set_apart_from_the_tasks_own(tmp_path):

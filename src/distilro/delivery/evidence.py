@@ -36,6 +36,7 @@ from distilro.delivery.reliability import Reliability, draw_reliability
 from distilro.delivery.robustness import build_elsewhere, build_robustness, describe_robustness
 from distilro.delivery.standings import describe_standings, list_unbeaten
 from distilro.delivery.study import Study
+from distilro.delivery.tables import count_nouns
 
 Draw = Callable[[Element], Any]  # from a picture to what the template takes
 
@@ -163,10 +164,12 @@ def _describe_costs(study: Study, draw: Draw) -> dict[str, Any]:
     own: Sequence = study.own_test_sets
     costs = build_costs(study.cards, study.run_records, study.configs, study.recipes)
     watts = study.settings.open("delivery").values.get("watts")
+    partial = sum(cost.partial for cost in costs)
     return {
         "standings": describe_standings(own, study.kinds),
         "table": build_ledger(costs, list_unbeaten(own, study.kinds), watts),
         "pictures": [draw(draw_pareto(plot)) for plot in build_paretos(costs, own, study.kinds)],
         "counted": bool(study.configs),
         "watts": watts,
+        "partial": count_nouns(partial, "cell") if partial else "",
     }
