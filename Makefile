@@ -40,9 +40,9 @@ resume: setup  ## go on after a crash or a kill, when no other run is at work in
 	@find data $(wildcard results) -type f -name '.writing-*' -print -exec rm -f {} +
 	$(ACTIVATE) $(SNAKEMAKE) --rerun-incomplete
 
-plan: setup  ## the jobs of SCENARIO and what they will cost; ARGS="--tokens-per-second 20000" adds hours
+plan: setup  ## the jobs that SCENARIO has left and what all of it costs; ARGS="--tokens-per-second 20000" adds hours
 	$(ACTIVATE) snakemake -n --quiet rules $(CONFIG)
-	$(ACTIVATE) distilro plan --scenario $(or $(SCENARIO),embedded) $(ARGS)
+	$(ACTIVATE) distilro plan$(if $(SCENARIO), --scenario $(SCENARIO)) $(ARGS)
 
 replay: setup  ## the workflow's own tests: a small part of the DAG, in clones
 	$(ACTIVATE) pytest tests/workflow -m workflow $(ARGS)

@@ -86,6 +86,8 @@ def check_make(checkout, words, environment):
         called = line.partition(".venv/bin/activate && ")[2]
         if called.startswith("snakemake "):
             check_snakemake(checkout, shlex.split(called), {})
+        if called.startswith("distilro "):
+            check_distilro(checkout, shlex.split(called), {})
 
 
 def check_snakemake(checkout, words, environment):

@@ -70,7 +70,10 @@ def test_what_does_not_fit_together_is_refused(values, message):
         ({"student": {}}, "need init_from"),
         ({"alignment": {"cosine": 1.0}}, "need init_from"),
         ({"init_from": "a", "alignment": {}}, "alignment needs one weight"),
-        ({"init_from": "a", "student": {"hidden": 8, "init": "random"}}, "init has no effect"),
+        (
+            {"init_from": "a", "student": {"hidden": 8, "init": "random"}},
+            "init has no effect on another width",
+        ),
         ({"adversary": {}}, "every stage needs en"),
         ({"weighting": "difficulty"}, "weighting needs a scope of several tasks"),
         ({"encoder": "half", "init_from": "a"}, "two beginnings"),

@@ -66,6 +66,21 @@ def test_a_recipe_that_extends_itself_or_nothing_known_is_refused():
         build_settings(recipes={"a": {"extends": "mutli"}})
 
 
+def test_a_student_encoder_extends_another_one_with_what_the_scenario_made_of_it():
+    settings = build_settings(encoders={"students": {"half": {"epochs": 1.5, "max_tokens": 32}}})
+    students = settings.encoders.students
+    ablations = {name: each for name, each in students.items() if name != "half"}
+    assert len(ablations) == 4
+    for name, each in ablations.items():
+        fields = type(each).model_fields
+        differing = [f for f in fields if getattr(each, f) != getattr(students["half"], f)]
+        assert len(differing) == 1, name
+    with pytest.raises(
+        SettingsError, match=r"encoders\.students\.a\.extends: nothing is called 'hal"
+    ):
+        build_settings(encoders={"students": {"a": {"extends": "hal"}}})
+
+
 def test_a_fault_in_a_recipe_is_told_with_its_place():
     with pytest.raises(SettingsError, match=r"recipes\.a: .*come together"):
         build_settings(recipes={"a": {"teachers": ["single_ro"]}})

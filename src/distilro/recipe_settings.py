@@ -55,7 +55,9 @@ class StudentSettings(Section):
     @model_validator(mode="after")
     def _refuse_an_init_without_effect(self) -> "StudentSettings":
         if self.hidden is not None and self.init == "random":
-            raise ValueError("init has no effect beside hidden: layers of another width are random")
+            raise ValueError(
+                "init has no effect on another width: leave hidden out where the width stays"
+            )
         return self
 
 

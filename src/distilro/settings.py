@@ -211,11 +211,14 @@ def merge_settings(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[
 
 
 def check_settings(values: Mapping[str, Any]) -> Settings:
-    """Check a whole tree, resolving what recipes extend; a SettingsError names every fault."""
+    """Check a whole tree, resolving what recipes and students extend; errors name every fault."""
     values = dict(values)
     if isinstance(values.get("recipes"), Mapping):
-        recipes = values["recipes"]
-        values["recipes"] = {name: _extend_recipe(name, recipes, ()) for name in recipes}
+        values["recipes"] = _extend_all(values["recipes"], "recipes")
+    encoders = values.get("encoders")
+    if isinstance(encoders, Mapping) and isinstance(encoders.get("students"), Mapping):
+        students = _extend_all(encoders["students"], "encoders.students")
+        values["encoders"] = {**encoders, "students": students}
     return check_section(Settings, values)
 
 
@@ -232,18 +235,25 @@ def check_section(section: type[SectionType], values: str | Mapping[str, Any]) -
         ) from None
 
 
-def _extend_recipe(name: str, recipes: Mapping[str, Any], seen: tuple[str, ...]) -> dict[str, Any]:
+def _extend_all(entries: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return every entry laid over the one that it extends, if it does."""
+    return {name: _extend(name, entries, where, ()) for name in entries}
+
+
+def _extend(
+    name: str, entries: Mapping[str, Any], where: str, seen: tuple[str, ...]
+) -> dict[str, Any]:
     if name in seen:
-        raise SettingsError(f"recipes.{seen[0]}: extends itself through {' -> '.join(seen)}.")
-    if name not in recipes:
-        near = difflib.get_close_matches(name, recipes, n=1)
+        raise SettingsError(f"{where}.{seen[0]}: extends itself through {' -> '.join(seen)}.")
+    if name not in entries:
+        near = difflib.get_close_matches(name, entries, n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise SettingsError(f"recipes.{seen[-1]}.extends: no recipe is called {name!r}.{hint}")
-    own = dict(recipes[name])
+        raise SettingsError(f"{where}.{seen[-1]}.extends: nothing is called {name!r}.{hint}")
+    own = dict(entries[name])
     parent = own.pop("extends", None)
     if parent is None:
         return own
-    return merge_settings(_extend_recipe(parent, recipes, (*seen, name)), own)
+    return merge_settings(_extend(parent, entries, where, (*seen, name)), own)
 
 
 def _describe_fault(section: type[BaseModel], fault: Mapping[str, Any]) -> str:

@@ -60,7 +60,7 @@ def train(checkpoints):
         checkpoints=checkpoints,
     )
     weights = torch.cat([p.detach().reshape(-1) for p in classifier.parameters()])
-    return weights.numpy().tobytes(), replace(training, seconds=0.0, resumed_at=0)
+    return weights.numpy().tobytes(), replace(training, seconds=0.0)
 
 
 def make_moment(step):

@@ -58,16 +58,17 @@ def one_thread():
 def train(folder, workers, tell=lambda step: None, packed=False, seconds=(0, 0)):
     """Train, and write what came of it to the folder, each worker for itself."""
     classifier = TellingBag(tell)
+    checkpoints = Checkpoints(folder / "kept", "one", seconds=seconds[workers.rank])
     training = train_classifier(
         classifier,
         DATA,
         replace(SETTINGS, packed=packed),
         Goal(lambda _: {"topic": 0.5}, make_objective("linear")),
-        checkpoints=Checkpoints(folder / "kept", "one", seconds=seconds[workers.rank]),
+        checkpoints=checkpoints,
         workers=workers,
     )
     weights = torch.cat([p.detach().reshape(-1) for p in classifier.parameters()])
-    told = {**asdict(training), "weights": weights.tolist()}
+    told = {**asdict(training), "weights": weights.tolist(), "resumed_at": checkpoints.resumed_at}
     del told["seconds"]
     write_json(folder / f"worker{workers.rank}.json", told)
 

@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Resample every predictions file once; write the comparisons and the influence."""
+    """Resample the predictions of every test set; write the comparisons and the influence."""
     settings = check_section(CompareSettings, arguments.settings)
     family = [Pair(**pair.model_dump()) for pair in settings.family]
     bootstrap = choose_bootstrap(settings.evaluation, len(family))
@@ -90,6 +90,8 @@ def run(arguments: argparse.Namespace) -> None:
     additions, influence = find_additions(cells), []
     for role in _LANGUAGES:
         asked = [each for each in additions if role in settings.test_sets.get(each.pair.task, ())]
+        if not asked:
+            continue
         tested = runs if role == "ro" else resample(_read_cells(arguments.predictions, role, cells))
         influence += measure_influence(asked, tested, bootstrap.confidence)
     header = {

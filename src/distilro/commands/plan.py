@@ -24,8 +24,10 @@ TOKENS_PER_TEXT = 40.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add = parser.add_argument
-    asked = parser.add_mutually_exclusive_group(required=True)
-    asked.add_argument("--scenario", help="a scenario of this folder's params.yaml")
+    asked = parser.add_mutually_exclusive_group()
+    asked.add_argument(
+        "--scenario", help="of this folder's params.yaml; by default the one it names"
+    )
     asked.add_argument("--settings", help="the effective settings, JSON")
     add("--registry", type=Path, default=Path("data/registry"), help="by default data/registry")
     add(
@@ -43,10 +45,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the estimate to standard output and, where asked, as JSON."""
-    if arguments.scenario:
-        settings = load_settings(".", arguments.scenario)
-    else:
+    if arguments.settings:
         settings = check_section(Settings, arguments.settings)
+    else:
+        settings = load_settings(".", arguments.scenario)
     workloads = measure_workloads(settings, read_datasets(settings, arguments.registry))
     estimate = estimate_study(
         workloads,

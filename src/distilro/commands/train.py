@@ -44,10 +44,8 @@ def add_cell_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Train, choose by validation and write the model of every seed."""
     with open_cell(arguments, "train") as (cell, record):
-        record["seeds"] = {}
         for seed in cell.settings.seeds:
             trained = cell.train(seed)
-            record["seeds"][seed] = trained.seconds
             if cell.machine.workers.rank == 0:
                 card = cell.write(trained, seed)
                 write_json(cell.places.find_model(seed) / "card.json", card)

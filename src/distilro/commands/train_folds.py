@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
     with open_cell(arguments, "folds") as (cell, record):
         check_folds(cell.settings.folds)
         parts = {task: _read_asked(cell, task, names) for task, names in asked.items()}
-        record["seeds"] = {seed: _train_folds(cell, seed, parts) for seed in cell.settings.seeds}
+        for seed in cell.settings.seeds:
+            _train_folds(cell, seed, parts)
         record["resumed"] = cell.checkpoints.resumed
         record["earlier_seconds"] = cell.checkpoints.earlier_seconds
         cell.clear_checkpoints()
@@ -47,19 +48,17 @@ def _read_asked(cell: CellTrainer, task: str, mixtures: Sequence[str]) -> Tokeni
     return Tokenized(examples, cell.reader.encode(examples.text), "")
 
 
-def _train_folds(cell: CellTrainer, seed: int, parts: Mapping[str, Tokenized]) -> float:
-    """Train and ask the models of a seed's folds; return the seconds of their trainings."""
-    cards, answers, seconds = [], {task: [] for task in parts}, 0.0
+def _train_folds(cell: CellTrainer, seed: int, parts: Mapping[str, Tokenized]) -> None:
+    """Train and ask the models of a seed's folds, and write what they answered."""
+    cards, answers = [], {task: [] for task in parts}
     for fold in range(cell.settings.folds.count):
         trained = cell.train(seed, fold)
-        seconds += trained.seconds
         cards.append(_describe(cell, trained, seed))
         for task, part in parts.items():
             # In full precision, as a teacher's own answers are.
             answers[task].append(cell.score(trained.classifier, task, part.tokens, "fp32"))
     if cell.machine.workers.rank == 0:
         _write(cell, seed, cards, parts, answers)
-    return round(seconds, 3)
 
 
 def _write(

@@ -51,11 +51,6 @@ class Trained:
     classifier: Classifier
     trainings: Sequence[Training]
 
-    @property
-    def seconds(self) -> float:
-        """Return the seconds of all stages in this run."""
-        return round(sum(training.seconds for training in self.trainings), 3)
-
 
 class CellTrainer:
     """One cell: its data, and how each of its models is trained."""
@@ -227,6 +222,5 @@ def _find_kept_scores(training: Training) -> dict[str, float]:
 def _describe_training(training: Training) -> dict:
     """Return what two equal runs share, however often either was stopped."""
     described = asdict(training)
-    for name in ("seconds", "resumed_at"):
-        del described[name]
+    del described["seconds"]
     return described

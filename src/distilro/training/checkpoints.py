@@ -73,7 +73,7 @@ class Checkpoints:
             return None
         described = read_json(index)
         if (described.get("version"), described.get("fingerprint")) != (VERSION, self.fingerprint):
-            logger.info("%s is of another training: beginning from the start.", index)
+            logger.info("%s is of another training or version: beginning from the start.", index)
             return None
         path = self.folder / described["file"]
         digest = hash_file(path) if path.exists() else "none: the file is missing"

@@ -62,8 +62,8 @@ class Goal:
 class Training:
     """What a training was: its history, the step whose weights were kept, and its size.
 
-    `seconds` and `resumed_at` tell of this run alone; all else is the same however often the
-    training was stopped and resumed.
+    `seconds` are those of this run alone; all else is the same however often the training was
+    stopped and resumed.
     """
 
     history: list[dict] = field(default_factory=list)
@@ -73,7 +73,6 @@ class Training:
     tokens: int = 0
     padding_share: float = 0.0
     seconds: float = 0.0
-    resumed_at: int = 0
 
 
 def train_classifier(  # noqa: PLR0913 - one more where stages share an optimiser
@@ -115,11 +114,9 @@ def train_classifier(  # noqa: PLR0913 - one more where stages share an optimise
     steps = StepSettings(
         settings.learning_rate, settings.warmup_share, settings.clip_norm, settings.seed
     )
-    work.training.resumed_at = run_steps(
-        work, learner, steps, checkpoints=checkpoints, workers=workers
-    )
+    done = run_steps(work, learner, steps, checkpoints=checkpoints, workers=workers)
     work.take_best()
-    if checkpoints and workers.rank == 0:
+    if checkpoints and workers.rank == 0 and done < work.total_steps:
         keep_result(work, learner, checkpoints, with_optimiser=goes_on)
     work.training.seconds = time.perf_counter() - began
     return work.training
