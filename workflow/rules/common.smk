@@ -17,13 +17,6 @@ from distilro.sources import list_sources
 # among them so often that it takes a tenth of the time.
 gc.set_threshold(100_000)
 
-# Snakemake's own limit, 100 jobs a second, wakes its scheduler once a second more for every job that
-# has finished; after a hundred of them it takes most of a core. A limit of yours stays.
-scheduling = workflow.scheduling_settings  # none in a dry run
-limit = scheduling and scheduling.max_jobs_per_timespan
-if limit and (limit.max_jobs, limit.timespan) == (100, 1):
-    scheduling.max_jobs_per_timespan = None
-
 SETTINGS = check_settings(config)
 check_choice(SETTINGS.data.tasks, "data/registry")
 RESULTS = f"results/{SETTINGS.scenario}"
